@@ -1,1 +1,23 @@
-//! The outside world.
+//! The outside world, and nothing else: every program the migration drives, every SQL query, every Compose file.
+//!
+//! Only this crate starts processes ([`command`]). It knows how to talk to things, not when or why: decisions
+//! live in `xtask`.
+
+
+pub mod command;
+
+pub mod disk;
+
+pub mod files;
+pub mod git;
+pub mod http;
+pub mod interrupt;
+pub mod ports;
+
+pub mod redis;
+pub mod secret;
+pub mod wait;
+
+pub use command::{Cmd, CommandError, Output, Runner};
+pub use interrupt::Interrupt;
+pub use secret::Secret;

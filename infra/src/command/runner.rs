@@ -1,0 +1,356 @@
+//! Executes commands: process group, log, time limit, interrupt, last lines.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Account, Child, Cmd, CommandError, EnvValue, Stdin};
+use crate::files;
+use crate::interrupt::Interrupt;
+use crate::secret::{Redactor, Secret};
+
+/// How often a wait looks at the interrupt flag.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a child may take to end after a polite request before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+/// How many last lines of output an error carries.
+const TAIL_LINES: usize = 12;
+
+/// What a finished command left.
+#[derive(Debug)]
+pub struct Output {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output, untouched (not redacted: data).
+    pub stdout: Vec<u8>,
+    /// Standard error, redacted.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Standard output as text.
+    pub fn stdout_text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Whether it ended with exit code 0.
+    pub fn success(&self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+/// Runs commands. Clones share secrets, interrupt flag and log.
+#[derive(Clone, Debug, Default)]
+pub struct Runner {
+    redactor: Redactor,
+    interrupt: Interrupt,
+    log: Option<Arc<Mutex<std::fs::File>>>,
+}
+
+impl Runner {
+    /// A runner without a log that stops its children when `interrupt` is set.
+    pub fn new(interrupt: Interrupt) -> Self {
+        Self { redactor: Redactor::default(), interrupt, log: None }
+    }
+
+    /// The same runner, writing every command and its redacted output to the end of this file (0600).
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn with_log(&self, path: &Path) -> io::Result<Self> {
+        let log = Some(Arc::new(Mutex::new(files::append_private(path)?)));
+        Ok(Self { log, ..self.clone() })
+    }
+
+    /// Makes a secret known, so that it is masked in everything children print.
+    pub fn learn(&self, secret: &Secret) {
+        self.redactor.add(secret);
+    }
+
+    /// The redactor, for text that reaches people by other ways.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// The interrupt flag.
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// A line in the log that is not a command.
+    pub fn note(&self, line: &str) {
+        self.write_log(line);
+    }
+
+    /// Runs to the end and returns whatever came out, whatever the exit code.
+    ///
+    /// # Errors
+    /// When the program is missing, runs too long, or we are interrupted.
+    pub fn output(&self, cmd: &Cmd) -> Result<Output, CommandError> {
+        let started = Instant::now();
+        let expression = self.expression(cmd).stdout_capture().stderr_capture();
+        let handle = self.start(cmd, &expression)?;
+        let finished = self.wait(cmd, || handle.wait_timeout(TICK).map(|o| o.is_some()), || handle.pids());
+        if let Err(error) = finished {
+            let _ = handle.kill();
+            return Err(error);
+        }
+        let output = handle.into_output().map_err(|source| self.io_error(cmd, source))?;
+        let stderr = self.redactor.redact(&String::from_utf8_lossy(&output.stderr));
+        self.write_log(stderr.trim_end());
+        self.write_end(output.status.code(), started);
+        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr })
+    }
+
+    /// Runs to the end; anything but exit code 0 is an error with the last lines.
+    ///
+    /// # Errors
+    /// As [`Runner::output`], and [`CommandError::Failed`].
+    pub fn run(&self, cmd: &Cmd) -> Result<Output, CommandError> {
+        let output = self.output(cmd)?;
+        if output.success() {
+            return Ok(output);
+        }
+        let text =
+            if output.stderr.trim().is_empty() { output.stdout_text() } else { output.stderr.clone() };
+        Err(self.failed(cmd, output.code, &text))
+    }
+
+    /// Runs to the end, handing each line of standard output and error (redacted) to `on_line` and to the log as it
+    /// comes. Memory does not grow with the output.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub fn stream(&self, cmd: &Cmd, mut on_line: impl FnMut(&str) + Send) -> Result<(), CommandError> {
+        let started = Instant::now();
+        let (reader, writer) = io::pipe().map_err(|source| self.io_error(cmd, source))?;
+        let expression = self.expression(cmd).stderr_to_stdout().stdout_file(writer);
+        let handle = self.start(cmd, &expression)?;
+        // The expression still holds the pipe's writing end; without this the reader would never see its end.
+        drop(expression);
+        let (finished, tail) = std::thread::scope(|scope| {
+            let lines = scope.spawn(|| {
+                let mut tail: VecDeque<String> = VecDeque::new();
+                for_each_line(reader, |line| {
+                    let line = self.redactor.redact(line);
+                    self.write_log(&line);
+                    on_line(&line);
+                    if tail.len() == TAIL_LINES {
+                        tail.pop_front();
+                    }
+                    tail.push_back(line);
+                });
+                tail
+            });
+            let finished =
+                self.wait(cmd, || handle.wait_timeout(TICK).map(|o| o.is_some()), || handle.pids());
+            if finished.is_err() {
+                let _ = handle.kill();
+            }
+            (finished, lines.join().unwrap_or_default())
+        });
+        finished?;
+        let output = handle.into_output().map_err(|source| self.io_error(cmd, source))?;
+        self.write_end(output.status.code(), started);
+        if output.status.success() {
+            return Ok(());
+        }
+        let tail: Vec<String> = tail.into_iter().collect();
+        Err(self.failed(cmd, output.status.code(), &tail.join("\n")))
+    }
+
+    /// Starts a child that lives beside us: we write to its standard input and read lines of its standard output;
+    /// standard error goes to `stderr` (a file), or is thrown away.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(&self, cmd: &Cmd, stderr: Option<&Path>) -> Result<Child, CommandError> {
+        let io = |source| self.io_error(cmd, source);
+        let (stdin_reader, stdin) = io::pipe().map_err(io)?;
+        let (stdout, stdout_writer) = io::pipe().map_err(io)?;
+        let expression = self.bare_expression(cmd).stdin_file(stdin_reader).stdout_file(stdout_writer);
+        let expression = match stderr {
+            Some(path) => expression.stderr_file(files::append_private(path).map_err(io)?),
+            None => expression.stderr_null(),
+        };
+        let handle = self.start(cmd, &expression)?;
+        Ok(Child::new(cmd.what.clone(), handle, stdin, stdout))
+    }
+
+    /// Starts a child that outlives this call and perhaps us (a server); its output goes to `log`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_server(&self, cmd: &Cmd, log: &Path) -> Result<Child, CommandError> {
+        let io = |source| self.io_error(cmd, source);
+        let file = files::append_private(log).map_err(io)?;
+        let (stdin_reader, stdin) = io::pipe().map_err(io)?;
+        let (stdout, _) = io::pipe().map_err(io)?;
+        let expression =
+            self.bare_expression(cmd).stdin_file(stdin_reader).stderr_to_stdout().stdout_file(file);
+        let handle = self.start(cmd, &expression)?;
+        Ok(Child::new(cmd.what.clone(), handle, stdin, stdout))
+    }
+
+    fn bare_expression(&self, cmd: &Cmd) -> duct::Expression {
+        let mut expression = duct::cmd(&cmd.program, &cmd.args).unchecked();
+        for name in &cmd.env_remove {
+            expression = expression.env_remove(name);
+        }
+        for (name, value) in &cmd.env {
+            expression = match value {
+                EnvValue::Plain(value) => expression.env(name, value),
+                EnvValue::Secret(secret) => {
+                    self.redactor.add(secret);
+                    expression.env(name, secret.expose())
+                }
+            };
+        }
+        if let Some(dir) = &cmd.cwd {
+            expression = expression.dir(dir);
+        }
+        let account = cmd.account;
+        expression.before_spawn(move |command| {
+            own_group(command, account);
+            Ok(())
+        })
+    }
+
+    fn expression(&self, cmd: &Cmd) -> duct::Expression {
+        let expression = self.bare_expression(cmd);
+        match &cmd.stdin {
+            Stdin::Null => expression.stdin_null(),
+            Stdin::Bytes(bytes) => expression.stdin_bytes(bytes.clone()),
+            Stdin::File(path) => expression.stdin_path(path),
+        }
+    }
+
+    fn start(&self, cmd: &Cmd, expression: &duct::Expression) -> Result<duct::Handle, CommandError> {
+        if self.interrupt.is_set() {
+            return Err(CommandError::Interrupted { what: cmd.what.clone() });
+        }
+        self.write_log(&format!("$ {cmd}"));
+        expression.start().map_err(|source| match source.kind() {
+            // A missing working directory is reported as NotFound too; do not blame the program for it.
+            io::ErrorKind::NotFound if cmd.cwd.as_ref().is_none_or(|dir| dir.is_dir()) => {
+                CommandError::NotFound {
+                    what: cmd.what.clone(),
+                    program: cmd.program.to_string_lossy().into_owned(),
+                }
+            }
+            _ => self.io_error(cmd, source),
+        })
+    }
+
+    /// Waits for `ended`, ending the child's process group on interrupt or when its time is up.
+    fn wait(
+        &self,
+        cmd: &Cmd,
+        mut ended: impl FnMut() -> io::Result<bool>,
+        pids: impl Fn() -> Vec<u32>,
+    ) -> Result<(), CommandError> {
+        let deadline = cmd.limit.map(|limit| Instant::now() + limit);
+        loop {
+            if ended().map_err(|source| self.io_error(cmd, source))? {
+                return Ok(());
+            }
+            let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            if late || self.interrupt.is_set() {
+                signal_group(&pids(), false);
+                let until = Instant::now() + GRACE;
+                while Instant::now() < until && !ended().unwrap_or(true) {}
+                signal_group(&pids(), true);
+                self.write_log(if late { "ended: time limit" } else { "ended: interrupted" });
+                return Err(match (late, cmd.limit) {
+                    (true, Some(limit)) => {
+                        CommandError::TimedOut { what: cmd.what.clone(), line: cmd.to_string(), limit }
+                    }
+                    _ => CommandError::Interrupted { what: cmd.what.clone() },
+                });
+            }
+        }
+    }
+
+    fn failed(&self, cmd: &Cmd, code: Option<i32>, text: &str) -> CommandError {
+        let text = self.redactor.redact(text);
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+        // A command ended by our own interrupt is not a fault of the command.
+        if self.interrupt.is_set() {
+            return CommandError::Interrupted { what: cmd.what.clone() };
+        }
+        CommandError::Failed { what: cmd.what.clone(), line: cmd.to_string(), code, tail }
+    }
+
+    fn io_error(&self, cmd: &Cmd, source: io::Error) -> CommandError {
+        CommandError::Io { what: cmd.what.clone(), line: cmd.to_string(), source }
+    }
+
+    fn write_end(&self, code: Option<i32>, started: Instant) {
+        let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
+        self.write_log(&format!("ended {code} after {:.1} s", started.elapsed().as_secs_f64()));
+    }
+
+    fn write_log(&self, text: &str) {
+        let Some(log) = &self.log else { return };
+        if text.is_empty() {
+            return;
+        }
+        let now = humantime::format_rfc3339_millis(std::time::SystemTime::now());
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in text.lines() {
+            // The log helps people; a full disk must show in the step's own work, not here.
+            let _ = writeln!(log, "{now} {line}");
+        }
+    }
+}
+
+/// Calls `f` for each line, invalid UTF-8 replaced, CR at the end removed.
+fn for_each_line(reader: impl io::Read, mut f: impl FnMut(&str)) {
+    let mut reader = BufReader::new(reader);
+    let mut buffer = Vec::new();
+    while let Ok(n) = reader.read_until(b'\n', &mut buffer) {
+        if n == 0 {
+            break;
+        }
+        f(String::from_utf8_lossy(&buffer).trim_end_matches(['\n', '\r']));
+        buffer.clear();
+    }
+}
+
+/// Puts the child into a process group of its own: Ctrl-C in the terminal reaches only us, and we end the child with
+/// everything it started.
+fn own_group(command: &mut std::process::Command, account: Option<Account>) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+        if let Some(account) = account {
+            command.uid(account.uid).gid(account.gid);
+        }
+    }
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt;
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+        let _ = account;
+        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
+    }
+}
+
+/// Asks (or with `kill` forces) the process groups to end.
+pub(super) fn signal_group(pids: &[u32], kill: bool) {
+    #[cfg(unix)]
+    for pid in pids {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        let signal = if kill { Signal::KILL } else { Signal::TERM };
+        if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
+            // The group may be gone already.
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (pids, kill);
+}

@@ -1,0 +1,69 @@
+use super::*;
+use crate::interrupt::Interrupt;
+
+#[test]
+fn a_command_prints_as_a_line_to_paste_with_its_secrets_masked() {
+    let cmd = Cmd::new("psql", "ask")
+        .env("PGAPPNAME", "xtask")
+        .secret_env("PGPASSWORD", &Secret::new("it's"))
+        .args(["-c", "select 'a b'"]);
+    assert_eq!(cmd.to_string(), r"PGAPPNAME=xtask PGPASSWORD=*** psql -c 'select '\''a b'\'''");
+    assert!(!format!("{cmd:?}").contains("it's"));
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let error = Runner::default().run(&Cmd::new("no-such-program-here", "try")).unwrap_err();
+    assert!(matches!(error, CommandError::NotFound { .. }), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_failure_carries_the_last_lines_and_no_secret() {
+    let cmd = Cmd::new("sh", "complain")
+        .args(["-c", "echo \"bad password $P\" >&2; exit 7"])
+        .secret_env("P", &Secret::new("s3cr3t!"));
+    let text = Runner::default().run(&cmd).unwrap_err().to_string();
+    assert!(text.contains("exit code 7") && text.contains("bad password ***"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_limit_ends_the_child_with_everything_it_started() {
+    let cmd = Cmd::new("sh", "wait").args(["-c", "sleep 600 & wait"]).limit(std::time::Duration::from_millis(50));
+    assert!(matches!(Runner::default().run(&cmd), Err(CommandError::TimedOut { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_streaming_child() {
+    let interrupt = Interrupt::default();
+    let runner = Runner::new(interrupt.clone());
+    let cmd = Cmd::new("sh", "wait").args(["-c", "echo started; exec sleep 600"]);
+    let error = runner.stream(&cmd, |_| interrupt.set()).unwrap_err();
+    assert!(error.is_interrupt(), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_long_output_streams_line_by_line_and_its_log_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("step.log");
+    let runner = Runner::default().with_log(&log).unwrap();
+    let mut lines = 0;
+    runner.stream(&Cmd::new("seq", "count").arg("5000"), |_| lines += 1).unwrap();
+    assert_eq!(lines, 5000);
+    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(text.contains("$ seq 5000") && text.contains("ended with exit code 0"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_beside_us_answers_line_by_line() {
+    let mut child = Runner::default().spawn(&Cmd::new("cat", "echo"), None).unwrap();
+    child.write_line("hello").unwrap();
+    assert_eq!(child.read_line().unwrap().as_deref(), Some("hello"));
+    assert_eq!(child.finish(std::time::Duration::from_secs(10)), Some(0));
+}

@@ -1,0 +1,108 @@
+//! Files of a run: private from the first byte, durable when it matters.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+/// Creates a directory and its missing parents, readable by the owner only (0700; on Windows the profile's ACL).
+///
+/// # Errors
+/// Any I/O error; an existing directory is not one.
+pub fn private_dir(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Opens a file for appending, created 0600.
+///
+/// # Errors
+/// Any I/O error.
+pub fn append_private(path: &Path) -> io::Result<File> {
+    private_options().append(true).create(true).open(path)
+}
+
+/// Writes a whole file: temporary file beside it (0600), fsync, rename, fsync of the directory.
+/// A reader sees the old bytes or the new ones, never a part.
+///
+/// # Errors
+/// Any I/O error; the old file is then intact.
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".xtask-").tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_dir(dir)
+}
+
+/// Makes a rename or a new file in `dir` durable. Windows has no such call; NTFS journals renames itself.
+///
+/// # Errors
+/// Any I/O error.
+pub fn sync_dir(dir: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    File::open(dir)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = dir;
+    Ok(())
+}
+
+/// SHA-256 of a file as lower-case hex, and its size in bytes. Streams: memory does not grow with the file.
+///
+/// # Errors
+/// Any I/O error.
+pub fn sha256(path: &Path) -> io::Result<(String, u64)> {
+    use sha2::Digest;
+    let mut file = File::open(path)?;
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0_u8; 1 << 20];
+    let mut size = 0;
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            break;
+        }
+        hasher.update(&buffer[..n]);
+        size += n as u64;
+    }
+    Ok((hex(&hasher.finalize()), size))
+}
+
+/// SHA-256 of bytes in memory as lower-case hex.
+pub fn sha256_bytes(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex(&sha2::Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// Bytes of all regular files under a directory.
+///
+/// # Errors
+/// Any I/O error.
+pub fn dir_size(path: &Path) -> io::Result<u64> {
+    let mut total = 0;
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        total += if meta.is_dir() { dir_size(&entry.path())? } else { meta.len() };
+    }
+    Ok(total)
+}
+
+fn private_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}

@@ -1,0 +1,22 @@
+//! The two git commands the guide needs.
+
+use std::path::Path;
+
+use crate::command::{Cmd, CommandError, Runner};
+
+/// `git pull --ff-only origin BRANCH` in a checkout: never a merge, never a rebase of somebody's work.
+pub fn pull(checkout: &Path, branch: &str) -> Cmd {
+    Cmd::new("git", "pull the platform's infrastructure")
+        .args(["pull", "--ff-only", "origin", branch])
+        .cwd(checkout)
+        .env("GIT_TERMINAL_PROMPT", "0")
+}
+
+/// The commit a checkout stands at.
+///
+/// # Errors
+/// When git is missing or the folder is not a checkout.
+pub fn head(runner: &Runner, checkout: &Path) -> Result<String, CommandError> {
+    let cmd = Cmd::new("git", "read the checkout's commit").args(["rev-parse", "HEAD"]).cwd(checkout);
+    Ok(runner.run(&cmd)?.stdout_text().trim().to_owned())
+}

@@ -1,0 +1,34 @@
+//! Ctrl-C and SIGTERM as a flag that every wait looks at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set once by the first Ctrl-C or SIGTERM; the second ends the program at once with exit code 130.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Registers the signal handlers of this process.
+    ///
+    /// # Errors
+    /// When the operating system refuses to register a handler.
+    pub fn install() -> std::io::Result<Self> {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            // Order matters: the shutdown looks at the flag before the same signal sets it.
+            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
+            signal_hook::flag::register(signal, Arc::clone(&flag))?;
+        }
+        Ok(Self(flag))
+    }
+
+    /// Whether the person asked to stop.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// Asks to stop, as Ctrl-C does (tests and nested runs).
+    pub fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
