@@ -89,14 +89,16 @@ impl Cmd {
     /// Adds arguments.
     #[must_use]
     pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable of the child's environment; it is shown when the command is printed.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl AsRef<OsStr>) -> Self {
-        self.env.push((name.into(), EnvValue::Plain(value.as_ref().to_owned())));
+        self.env
+            .push((name.into(), EnvValue::Plain(value.as_ref().to_owned())));
         self
     }
 
@@ -260,7 +262,12 @@ impl fmt::Display for CommandError {
                 write!(f, "failed to {what}: program `{program}` is not on this machine")
             }
             Self::Io { what, line, source } => write!(f, "failed to {what}: {source}\n  command: {line}"),
-            Self::Failed { what, line, code, tail } => {
+            Self::Failed {
+                what,
+                line,
+                code,
+                tail,
+            } => {
                 let ending = match code {
                     Some(code) => format!("exit code {code}"),
                     None => "ended by a signal".to_owned(),

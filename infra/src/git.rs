@@ -17,6 +17,8 @@ pub fn pull(checkout: &Path, branch: &str) -> Cmd {
 /// # Errors
 /// When git is missing or the folder is not a checkout.
 pub fn head(runner: &Runner, checkout: &Path) -> Result<String, CommandError> {
-    let cmd = Cmd::new("git", "read the checkout's commit").args(["rev-parse", "HEAD"]).cwd(checkout);
+    let cmd = Cmd::new("git", "read the checkout's commit")
+        .args(["rev-parse", "HEAD"])
+        .cwd(checkout);
     Ok(runner.run(&cmd)?.stdout_text().trim().to_owned())
 }

@@ -3,17 +3,17 @@
 //! Only this crate starts processes ([`command`]). It knows how to talk to things, not when or why: decisions
 //! live in `xtask`.
 
-
+pub mod alembic;
 pub mod command;
-
+pub mod compose;
 pub mod disk;
-
+pub mod docker;
 pub mod files;
 pub mod git;
 pub mod http;
 pub mod interrupt;
 pub mod ports;
-
+pub mod postgres;
 pub mod redis;
 pub mod secret;
 pub mod wait;

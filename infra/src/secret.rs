@@ -52,11 +52,22 @@ impl Redactor {
         if value.is_empty() {
             return;
         }
-        let mut needles = self.needles.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let json = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let mut needles = self
+            .needles
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let json = value
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n");
         // Output is redacted line by line, so each line of a multi-line secret is a secret of its own.
         let lines = value.lines().filter(|line| line.len() > 3).map(str::to_owned);
-        let spellings = [value.to_owned(), value.replace('\'', "''"), percent_encode(value), json];
+        let spellings = [
+            value.to_owned(),
+            value.replace('\'', "''"),
+            percent_encode(value),
+            json,
+        ];
         for spelling in spellings.into_iter().chain(lines) {
             if !needles.contains(&spelling) {
                 needles.push(spelling);
@@ -68,7 +79,10 @@ impl Redactor {
 
     /// The text with every known secret replaced by [`MASK`].
     pub fn redact(&self, text: &str) -> String {
-        let needles = self.needles.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let needles = self
+            .needles
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut out = text.to_owned();
         for needle in needles.iter() {
             if out.contains(needle.as_str()) {
@@ -109,8 +123,12 @@ mod tests {
     fn the_redactor_knows_the_spellings_of_a_secret() {
         let redactor = Redactor::default();
         redactor.add(&Secret::new("it's a\"b"));
-        for text in ["it's a\"b", "PASSWORD 'it''s a\"b'", "postgres://u:it%27s%20a%22b@h", "{\"p\":\"it's a\\\"b\"}"]
-        {
+        for text in [
+            "it's a\"b",
+            "PASSWORD 'it''s a\"b'",
+            "postgres://u:it%27s%20a%22b@h",
+            "{\"p\":\"it's a\\\"b\"}",
+        ] {
             assert!(!redactor.redact(text).contains("it"), "{text}");
         }
     }

@@ -17,7 +17,13 @@ pub struct Child {
 
 impl Child {
     pub(super) fn new(what: String, handle: duct::Handle, stdin: PipeWriter, stdout: PipeReader) -> Self {
-        Self { what, handle, stdin: Some(stdin), stdout: BufReader::new(stdout), detached: false }
+        Self {
+            what,
+            handle,
+            stdin: Some(stdin),
+            stdout: BufReader::new(stdout),
+            detached: false,
+        }
     }
 
     /// Writes a line to the child's standard input.

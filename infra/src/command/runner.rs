@@ -52,7 +52,11 @@ pub struct Runner {
 impl Runner {
     /// A runner without a log that stops its children when `interrupt` is set.
     pub fn new(interrupt: Interrupt) -> Self {
-        Self { redactor: Redactor::default(), interrupt, log: None }
+        Self {
+            redactor: Redactor::default(),
+            interrupt,
+            log: None,
+        }
     }
 
     /// The same runner, writing every command and its redacted output to the end of this file (0600).
@@ -92,16 +96,26 @@ impl Runner {
         let started = Instant::now();
         let expression = self.expression(cmd).stdout_capture().stderr_capture();
         let handle = self.start(cmd, &expression)?;
-        let finished = self.wait(cmd, || handle.wait_timeout(TICK).map(|o| o.is_some()), || handle.pids());
+        let finished = self.wait(
+            cmd,
+            || handle.wait_timeout(TICK).map(|o| o.is_some()),
+            || handle.pids(),
+        );
         if let Err(error) = finished {
             let _ = handle.kill();
             return Err(error);
         }
-        let output = handle.into_output().map_err(|source| self.io_error(cmd, source))?;
+        let output = handle
+            .into_output()
+            .map_err(|source| self.io_error(cmd, source))?;
         let stderr = self.redactor.redact(&String::from_utf8_lossy(&output.stderr));
         self.write_log(stderr.trim_end());
         self.write_end(output.status.code(), started);
-        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr })
+        Ok(Output {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr,
+        })
     }
 
     /// Runs to the end; anything but exit code 0 is an error with the last lines.
@@ -113,8 +127,11 @@ impl Runner {
         if output.success() {
             return Ok(output);
         }
-        let text =
-            if output.stderr.trim().is_empty() { output.stdout_text() } else { output.stderr.clone() };
+        let text = if output.stderr.trim().is_empty() {
+            output.stdout_text()
+        } else {
+            output.stderr.clone()
+        };
         Err(self.failed(cmd, output.code, &text))
     }
 
@@ -144,15 +161,20 @@ impl Runner {
                 });
                 tail
             });
-            let finished =
-                self.wait(cmd, || handle.wait_timeout(TICK).map(|o| o.is_some()), || handle.pids());
+            let finished = self.wait(
+                cmd,
+                || handle.wait_timeout(TICK).map(|o| o.is_some()),
+                || handle.pids(),
+            );
             if finished.is_err() {
                 let _ = handle.kill();
             }
             (finished, lines.join().unwrap_or_default())
         });
         finished?;
-        let output = handle.into_output().map_err(|source| self.io_error(cmd, source))?;
+        let output = handle
+            .into_output()
+            .map_err(|source| self.io_error(cmd, source))?;
         self.write_end(output.status.code(), started);
         if output.status.success() {
             return Ok(());
@@ -170,7 +192,10 @@ impl Runner {
         let io = |source| self.io_error(cmd, source);
         let (stdin_reader, stdin) = io::pipe().map_err(io)?;
         let (stdout, stdout_writer) = io::pipe().map_err(io)?;
-        let expression = self.bare_expression(cmd).stdin_file(stdin_reader).stdout_file(stdout_writer);
+        let expression = self
+            .bare_expression(cmd)
+            .stdin_file(stdin_reader)
+            .stdout_file(stdout_writer);
         let expression = match stderr {
             Some(path) => expression.stderr_file(files::append_private(path).map_err(io)?),
             None => expression.stderr_null(),
@@ -188,8 +213,11 @@ impl Runner {
         let file = files::append_private(log).map_err(io)?;
         let (stdin_reader, stdin) = io::pipe().map_err(io)?;
         let (stdout, _) = io::pipe().map_err(io)?;
-        let expression =
-            self.bare_expression(cmd).stdin_file(stdin_reader).stderr_to_stdout().stdout_file(file);
+        let expression = self
+            .bare_expression(cmd)
+            .stdin_file(stdin_reader)
+            .stderr_to_stdout()
+            .stdout_file(file);
         let handle = self.start(cmd, &expression)?;
         Ok(Child::new(cmd.what.clone(), handle, stdin, stdout))
     }
@@ -229,7 +257,9 @@ impl Runner {
 
     fn start(&self, cmd: &Cmd, expression: &duct::Expression) -> Result<duct::Handle, CommandError> {
         if self.interrupt.is_set() {
-            return Err(CommandError::Interrupted { what: cmd.what.clone() });
+            return Err(CommandError::Interrupted {
+                what: cmd.what.clone(),
+            });
         }
         self.write_log(&format!("$ {cmd}"));
         expression.start().map_err(|source| match source.kind() {
@@ -262,12 +292,20 @@ impl Runner {
                 let until = Instant::now() + GRACE;
                 while Instant::now() < until && !ended().unwrap_or(true) {}
                 signal_group(&pids(), true);
-                self.write_log(if late { "ended: time limit" } else { "ended: interrupted" });
+                self.write_log(if late {
+                    "ended: time limit"
+                } else {
+                    "ended: interrupted"
+                });
                 return Err(match (late, cmd.limit) {
-                    (true, Some(limit)) => {
-                        CommandError::TimedOut { what: cmd.what.clone(), line: cmd.to_string(), limit }
-                    }
-                    _ => CommandError::Interrupted { what: cmd.what.clone() },
+                    (true, Some(limit)) => CommandError::TimedOut {
+                        what: cmd.what.clone(),
+                        line: cmd.to_string(),
+                        limit,
+                    },
+                    _ => CommandError::Interrupted {
+                        what: cmd.what.clone(),
+                    },
                 });
             }
         }
@@ -275,22 +313,43 @@ impl Runner {
 
     fn failed(&self, cmd: &Cmd, code: Option<i32>, text: &str) -> CommandError {
         let text = self.redactor.redact(text);
-        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty())
+            .collect();
         let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
         // A command ended by our own interrupt is not a fault of the command.
         if self.interrupt.is_set() {
-            return CommandError::Interrupted { what: cmd.what.clone() };
+            return CommandError::Interrupted {
+                what: cmd.what.clone(),
+            };
         }
-        CommandError::Failed { what: cmd.what.clone(), line: cmd.to_string(), code, tail }
+        CommandError::Failed {
+            what: cmd.what.clone(),
+            line: cmd.to_string(),
+            code,
+            tail,
+        }
     }
 
     fn io_error(&self, cmd: &Cmd, source: io::Error) -> CommandError {
-        CommandError::Io { what: cmd.what.clone(), line: cmd.to_string(), source }
+        CommandError::Io {
+            what: cmd.what.clone(),
+            line: cmd.to_string(),
+            source,
+        }
     }
 
     fn write_end(&self, code: Option<i32>, started: Instant) {
-        let code = code.map_or_else(|| "by a signal".to_owned(), |code| format!("with exit code {code}"));
-        self.write_log(&format!("ended {code} after {:.1} s", started.elapsed().as_secs_f64()));
+        let code = code.map_or_else(
+            || "by a signal".to_owned(),
+            |code| format!("with exit code {code}"),
+        );
+        self.write_log(&format!(
+            "ended {code} after {:.1} s",
+            started.elapsed().as_secs_f64()
+        ));
     }
 
     fn write_log(&self, text: &str) {

@@ -7,13 +7,18 @@ fn a_command_prints_as_a_line_to_paste_with_its_secrets_masked() {
         .env("PGAPPNAME", "xtask")
         .secret_env("PGPASSWORD", &Secret::new("it's"))
         .args(["-c", "select 'a b'"]);
-    assert_eq!(cmd.to_string(), r"PGAPPNAME=xtask PGPASSWORD=*** psql -c 'select '\''a b'\'''");
+    assert_eq!(
+        cmd.to_string(),
+        r"PGAPPNAME=xtask PGPASSWORD=*** psql -c 'select '\''a b'\'''"
+    );
     assert!(!format!("{cmd:?}").contains("it's"));
 }
 
 #[test]
 fn a_missing_program_is_named() {
-    let error = Runner::default().run(&Cmd::new("no-such-program-here", "try")).unwrap_err();
+    let error = Runner::default()
+        .run(&Cmd::new("no-such-program-here", "try"))
+        .unwrap_err();
     assert!(matches!(error, CommandError::NotFound { .. }), "{error}");
 }
 
@@ -24,14 +29,22 @@ fn a_failure_carries_the_last_lines_and_no_secret() {
         .args(["-c", "echo \"bad password $P\" >&2; exit 7"])
         .secret_env("P", &Secret::new("s3cr3t!"));
     let text = Runner::default().run(&cmd).unwrap_err().to_string();
-    assert!(text.contains("exit code 7") && text.contains("bad password ***"), "{text}");
+    assert!(
+        text.contains("exit code 7") && text.contains("bad password ***"),
+        "{text}"
+    );
 }
 
 #[cfg(unix)]
 #[test]
 fn a_limit_ends_the_child_with_everything_it_started() {
-    let cmd = Cmd::new("sh", "wait").args(["-c", "sleep 600 & wait"]).limit(std::time::Duration::from_millis(50));
-    assert!(matches!(Runner::default().run(&cmd), Err(CommandError::TimedOut { .. })));
+    let cmd = Cmd::new("sh", "wait")
+        .args(["-c", "sleep 600 & wait"])
+        .limit(std::time::Duration::from_millis(50));
+    assert!(matches!(
+        Runner::default().run(&cmd),
+        Err(CommandError::TimedOut { .. })
+    ));
 }
 
 #[cfg(unix)]
@@ -52,11 +65,19 @@ fn a_long_output_streams_line_by_line_and_its_log_is_private() {
     let log = dir.path().join("step.log");
     let runner = Runner::default().with_log(&log).unwrap();
     let mut lines = 0;
-    runner.stream(&Cmd::new("seq", "count").arg("5000"), |_| lines += 1).unwrap();
+    runner
+        .stream(&Cmd::new("seq", "count").arg("5000"), |_| lines += 1)
+        .unwrap();
     assert_eq!(lines, 5000);
-    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&log).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let text = std::fs::read_to_string(&log).unwrap();
-    assert!(text.contains("$ seq 5000") && text.contains("ended with exit code 0"), "{text}");
+    assert!(
+        text.contains("$ seq 5000") && text.contains("ended with exit code 0"),
+        "{text}"
+    );
 }
 
 #[cfg(unix)]

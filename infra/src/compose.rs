@@ -1,0 +1,115 @@
+//! Docker Compose: the plugin (`docker compose`) and the old program (`docker-compose` 1.29), which users both have.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::command::{Cmd, CommandError, Runner};
+use crate::docker;
+
+/// Which of the two commands this machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Program {
+    /// `docker compose`.
+    #[serde(rename = "docker compose")]
+    Plugin,
+    /// `docker-compose`.
+    #[serde(rename = "docker-compose")]
+    Standalone,
+}
+
+impl Program {
+    /// How people type it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plugin => "docker compose",
+            Self::Standalone => "docker-compose",
+        }
+    }
+
+    fn cmd(self, what: impl Into<String>) -> Cmd {
+        match self {
+            Self::Plugin => Cmd::new(docker::PROGRAM, what).arg("compose"),
+            Self::Standalone => Cmd::new("docker-compose", what),
+        }
+    }
+
+    /// The version this program reports; `None` when it is not there.
+    pub fn version(self, runner: &Runner) -> Option<String> {
+        let cmd = self
+            .cmd("ask Compose for its version")
+            .args(["version", "--short"]);
+        let output = runner.output(&cmd.limit(Duration::from_secs(20))).ok()?;
+        output.success().then(|| output.stdout_text().trim().to_owned())
+    }
+}
+
+/// Finds Compose: the plugin first, because Docker maintains it.
+pub fn detect(runner: &Runner) -> Option<(Program, String)> {
+    [Program::Plugin, Program::Standalone]
+        .into_iter()
+        .find_map(|program| program.version(runner).map(|version| (program, version)))
+}
+
+/// A Compose file with the program that reads it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// The command.
+    pub program: Program,
+    /// The file.
+    pub file: PathBuf,
+    /// Project name, when it must not follow from the folder's name.
+    pub name: Option<String>,
+    /// Variables for the file, shown when a command is printed: no secrets.
+    pub env: Vec<(String, String)>,
+}
+
+impl Project {
+    /// A Compose command in the file's folder, where its `.env` lies.
+    pub fn cmd<'a>(&self, what: impl Into<String>, args: impl IntoIterator<Item = &'a str>) -> Cmd {
+        let folder = self.file.parent().unwrap_or(Path::new("."));
+        let mut cmd = self.program.cmd(what).cwd(folder).arg("-f").arg(&self.file);
+        if let Some(name) = &self.name {
+            cmd = cmd.args(["-p", name]);
+        }
+        for (name, value) in &self.env {
+            cmd = cmd.env(name, value);
+        }
+        cmd.args(args)
+    }
+
+    /// `up -d` for these services (all when empty).
+    pub fn up(&self, services: &[String]) -> Cmd {
+        let services = services.iter().map(String::as_str);
+        let what = format!("start the services of {}", self.file.display());
+        self.cmd(what, ["up", "-d"].into_iter().chain(services))
+    }
+
+    /// The services the file defines.
+    ///
+    /// # Errors
+    /// When Compose rejects the file.
+    pub fn services(&self, runner: &Runner) -> Result<Vec<String>, CommandError> {
+        let cmd = self.cmd(
+            format!("read the services of {}", self.file.display()),
+            ["config", "--services"],
+        );
+        Ok(runner
+            .run(&cmd)?
+            .stdout_text()
+            .lines()
+            .map(str::trim)
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// The file as Compose understands it, variables filled in, as YAML. It may hold passwords: never printed.
+    ///
+    /// # Errors
+    /// When Compose rejects the file.
+    pub fn config(&self, runner: &Runner) -> Result<String, CommandError> {
+        let cmd = self.cmd(format!("read {}", self.file.display()), ["config"]);
+        Ok(runner.run(&cmd)?.stdout_text())
+    }
+}
