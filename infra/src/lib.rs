@@ -21,3 +21,6 @@ pub mod wait;
 pub use command::{Cmd, CommandError, Output, Runner};
 pub use interrupt::Interrupt;
 pub use secret::Secret;
+
+/// The team's settings as they stood when the program was built: the layer under all others.
+pub const MIGRATION_TOML: &str = include_str!("../migration.toml");

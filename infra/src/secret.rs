@@ -39,6 +39,12 @@ impl fmt::Display for Secret {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
+    }
+}
+
 /// Replaces every known secret in text that other programs wrote: their output may quote what we gave them.
 #[derive(Clone, Default)]
 pub struct Redactor {

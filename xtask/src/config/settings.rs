@@ -1,0 +1,290 @@
+//! The shape of the settings. The doc comments are the reference: `docs/reference/settings.md` is made from them and
+//! from the values in `infra/migration.toml`.
+//!
+//! Every table has defaults so that a layer may hold any part of it; unknown keys are errors.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use infra::Secret;
+use serde::Deserialize;
+
+/// All settings.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// Version of this file's shape; this program reads 1.
+    pub schema_version: u32,
+    /// The labeler repository.
+    pub labeler: Labeler,
+    /// The platform repository.
+    pub platform: Platform,
+    /// The one new instance.
+    pub target: Target,
+    /// The databases to move, by the name people use.
+    pub databases: BTreeMap<String, Database>,
+    /// Alembic.
+    pub schema: Schema,
+    /// Redis.
+    pub redis: Redis,
+    /// The application and the questions it is asked.
+    pub application: Application,
+    /// Parallelism, memory and time limits.
+    pub limits: Limits,
+    /// Named variations; `--profile NAME` lays one over everything above.
+    pub profiles: BTreeMap<String, Settings>,
+}
+
+/// `[labeler]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Labeler {
+    /// Folders where the checkout may lie; the first that exists is used.
+    pub repository: Vec<PathBuf>,
+    /// The backend's folder in it.
+    pub backend: PathBuf,
+    /// The `.env` files that name the databases; all are rewritten at cutover.
+    pub env_files: Vec<PathBuf>,
+    /// The template beside them.
+    pub env_example: PathBuf,
+    /// Names its Compose file may have.
+    pub compose_files: Vec<PathBuf>,
+    /// Virtual environments that may hold the application's packages.
+    pub virtual_environments: Vec<PathBuf>,
+    /// Variables for its Compose file.
+    pub compose_env: BTreeMap<String, String>,
+    /// Compose project name, when it must not follow from the folder's name.
+    pub compose_project: String,
+}
+
+/// `[platform]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Platform {
+    /// Folders where the checkout may lie; the first that exists is used. Without one, `infra/compose/unified.yaml`
+    /// serves.
+    pub repository: Vec<PathBuf>,
+    /// The infrastructure's folder in it; both layouts occur.
+    pub infrastructure: Vec<PathBuf>,
+    /// Names its Compose file may have.
+    pub compose_files: Vec<PathBuf>,
+    /// The branch that `--pull` takes.
+    pub branch: String,
+    /// Variables for its Compose file.
+    pub compose_env: BTreeMap<String, String>,
+    /// Compose project name, when it must not follow from the folder's name.
+    pub compose_project: String,
+}
+
+/// How an instance is controlled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Control {
+    /// Through a Compose file.
+    #[default]
+    Compose,
+    /// A plain container.
+    Container,
+    /// A data directory on this machine, through pg_ctl.
+    PgCtl,
+    /// We may only connect.
+    External,
+    /// Not at all: left out.
+    None,
+}
+
+/// `[target]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Target {
+    /// `compose`, `pg-ctl` or `external`.
+    pub control: Control,
+    /// The Compose service that is PostgreSQL.
+    pub service: String,
+    /// Services to start; empty: all.
+    pub services: Vec<String>,
+    /// The container's name.
+    pub container: String,
+    /// Its image, for the client programs of dump and restore.
+    pub image: String,
+    /// Host as the application reaches it.
+    pub host: String,
+    /// Port as the application reaches it.
+    pub port: u16,
+    /// The role that owns everything in mode `unify`.
+    pub user: String,
+    /// Its password in development. Elsewhere `XTASK_TARGET_PASSWORD` or `.xtask/secrets.env`.
+    pub password: Option<Secret>,
+    /// A database that always exists, to connect to while others are created and renamed.
+    pub maintenance_database: String,
+    /// `pg-ctl`: the data directory.
+    pub data: PathBuf,
+    /// `pg-ctl`: folder with the server's programs. Also where psql and pg_dump come from outside containers.
+    pub bin: PathBuf,
+    /// `pg-ctl`: the account to run as, when we are root.
+    pub account: Option<infra::command::Account>,
+}
+
+/// `[databases.NAME]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Database {
+    /// Its name on the target.
+    pub name: String,
+    /// Whether a missing source forbids the migration.
+    pub required: bool,
+    /// The keys that name it in `.env` files.
+    pub env: EnvMapping,
+    /// The old instance.
+    pub source: Source,
+}
+
+/// The five keys of one database in a `.env` file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EnvMapping {
+    /// Key of the host.
+    pub host: String,
+    /// Key of the port.
+    pub port: String,
+    /// Key of the database name.
+    pub name: String,
+    /// Key of the role.
+    pub user: String,
+    /// Key of the password.
+    pub password: String,
+}
+
+impl EnvMapping {
+    /// The five keys, password last.
+    pub fn keys(&self) -> [&str; 5] {
+        [&self.host, &self.port, &self.name, &self.user, &self.password]
+    }
+}
+
+/// `[databases.NAME.source]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Source {
+    /// `container`, `pg-ctl` or `external`.
+    pub control: Control,
+    /// Names the container may have.
+    pub containers: Vec<String>,
+    /// Short names the Compose volume may have; Compose puts the project's name before them.
+    pub volumes: Vec<String>,
+    /// Image to read a volume whose container is gone.
+    pub image: String,
+    /// The database in the old instance.
+    pub database: String,
+    /// The bootstrap superuser of the old instance.
+    pub user: String,
+    /// `pg-ctl`: the data directory.
+    pub data: PathBuf,
+    /// `pg-ctl`: folder with the server's programs.
+    pub bin: PathBuf,
+    /// `pg-ctl`: the account to run as, when we are root.
+    pub account: Option<infra::command::Account>,
+}
+
+/// `[schema]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Schema {
+    /// The database that Alembic manages; empty: none.
+    pub database: String,
+    /// The `versions` folder, from the backend's folder.
+    pub versions: PathBuf,
+    /// The project's own script; where it is missing, `alembic upgrade head` is run.
+    pub script: PathBuf,
+    /// The answer to the script's question.
+    pub answer: String,
+    /// Time limit.
+    pub timeout_seconds: u64,
+}
+
+/// `[redis]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Redis {
+    /// `compose` (the labeler's Compose file), `external` (only asked) or `none`.
+    pub control: Control,
+    /// The Compose service.
+    pub service: String,
+    /// Its container's name.
+    pub container: String,
+    /// Host it answers on.
+    pub host: String,
+    /// Port it answers on.
+    pub port: u16,
+}
+
+/// `[application]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Application {
+    /// Arguments for the virtual environment's Python, run in the backend's folder. Empty: not started.
+    pub command: Vec<String>,
+    /// Ports where a running application is looked for.
+    pub ports: Vec<u16>,
+    /// How long it may take to answer.
+    pub start_timeout_seconds: u64,
+    /// The questions.
+    pub probes: Vec<Probe>,
+}
+
+/// `[[application.probes]]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Probe {
+    /// Path to ask for.
+    pub path: String,
+    /// Values that the JSON body must hold.
+    pub json: BTreeMap<String, String>,
+    /// Keys that the JSON body must have.
+    pub require: Vec<String>,
+    /// What every value of some keys must be.
+    pub every: Option<Every>,
+    /// What `Content-Type` must begin with.
+    pub content_type: String,
+}
+
+/// What every value of the matching keys must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Every {
+    /// Which keys: those that end like this.
+    pub keys_ending: String,
+    /// The value.
+    pub equals: String,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Jobs within one dump or restore; 0: one per processor.
+    pub jobs: u32,
+    /// Memory for index builds while restoring.
+    pub maintenance_work_mem: String,
+    /// How long the target may take to answer a query.
+    pub target_start_seconds: u64,
+    /// How long one image may take to arrive.
+    pub image_pull_seconds: u64,
+    /// Connections that all services together may open; compared with the target's `max_connections`.
+    pub expected_connections: u32,
+    /// How many finished runs `cleanup` keeps.
+    pub keep_runs: usize,
+}
+
+impl Limits {
+    /// Jobs for one database.
+    pub fn jobs(&self) -> u32 {
+        let processors =
+            std::thread::available_parallelism().map_or(2, |n| u32::try_from(n.get()).unwrap_or(2));
+        if self.jobs == 0 {
+            processors.clamp(1, 8)
+        } else {
+            self.jobs
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Where we are: the workspace folder and the private folder inside it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+/// The folder that holds `infra/migration.toml`, and `.xtask` beside it.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// Uses this folder.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Finds the workspace: cargo says where it is; run by hand, the nearest folder above that holds the settings.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find() -> anyhow::Result<Self> {
+        if let Some(root) = std::env::var_os("CARGO_MANIFEST_DIR")
+            .and_then(|dir| Some(PathBuf::from(dir).parent()?.to_owned()))
+        {
+            return Ok(Self { root });
+        }
+        let here = std::env::current_dir().context("failed to read the current folder")?;
+        match here
+            .ancestors()
+            .find(|dir| dir.join("infra/migration.toml").is_file())
+        {
+            Some(root) => Ok(Self {
+                root: root.to_owned(),
+            }),
+            None => bail!(
+                "no workspace here: no folder above {} holds infra/migration.toml",
+                here.display()
+            ),
+        }
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The team's settings file.
+    pub fn settings_file(&self) -> PathBuf {
+        self.root.join("infra").join("migration.toml")
+    }
+
+    /// This machine's private folder.
+    pub fn private(&self) -> PathBuf {
+        self.root.join(".xtask")
+    }
+
+    /// Where runs lie. Never under `target/`: `cargo clean` must not delete a backup.
+    pub fn runs(&self) -> PathBuf {
+        self.private().join("runs")
+    }
+
+    /// A path of the settings: relative ones start at the workspace; `..` is folded away so that messages read well.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        let joined = self.root.join(path);
+        let mut out = PathBuf::new();
+        for part in joined.components() {
+            match part {
+                std::path::Component::ParentDir => {
+                    out.pop();
+                }
+                std::path::Component::CurDir => {}
+                other => out.push(other),
+            }
+        }
+        out
+    }
+}

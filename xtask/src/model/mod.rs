@@ -1,0 +1,10 @@
+//! Words shared by everything to the right: exit codes, findings, run ids, secrets by name.
+
+pub mod exit;
+pub mod finding;
+pub mod run_id;
+pub mod time;
+
+pub use exit::Exit;
+pub use finding::{Finding, Severity};
+pub use run_id::RunId;
