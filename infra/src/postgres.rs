@@ -6,6 +6,7 @@
 
 pub mod archive;
 pub mod cluster;
+pub mod facts;
 pub mod quote;
 mod script;
 mod server;

@@ -1,0 +1,30 @@
+-- What the preflight must know about one database: is it empty, what does it need, where does Alembic stand.
+-- One JSON document; PostgreSQL 14 to 18. Members of extensions and system schemas do not count as content.
+SELECT json_build_object(
+  'name', current_database(),
+  'oid', (SELECT oid::bigint FROM pg_database WHERE datname = current_database()),
+  'bytes', pg_database_size(current_database()),
+  'relations', (
+    SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')),
+  'routines_and_types', (
+    SELECT count(*) FROM (
+      SELECT p.oid, 'pg_proc'::regclass::oid AS class FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      UNION ALL
+      SELECT t.oid, 'pg_type'::regclass::oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+      WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND t.typtype IN ('e', 'd', 'r')
+    ) o
+    WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')),
+  'large_objects', (SELECT count(*) FROM pg_largeobject_metadata),
+  'schemas', (
+    SELECT count(*) FROM pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('public', 'information_schema')
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')),
+  'extensions', (SELECT coalesce(json_object_agg(extname, extversion), '{}'::json) FROM pg_extension WHERE extname <> 'plpgsql'),
+  'owners', (
+    SELECT coalesce(json_agg(DISTINCT pg_get_userbyid(c.relowner)), '[]'::json)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')),
+  'has_alembic_version', to_regclass('public.alembic_version') IS NOT NULL
+);

@@ -1,0 +1,139 @@
+//! What a backup's folder holds.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use infra::postgres::manifest::DatabaseManifest;
+use serde::{Deserialize, Serialize};
+
+use super::run_dir::read_json;
+
+/// `manifest.json`: written last. A folder without it is not a backup.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BackupManifest {
+    /// Version of this document.
+    pub schema_version: u32,
+    /// The run that took it.
+    pub run: String,
+    /// When it was complete, UTC.
+    pub created_at: String,
+    /// SHA-256 of each database's document, by database.
+    pub databases: BTreeMap<String, String>,
+}
+
+/// `<database>.json`: one archive and what must be true of its data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DatabaseBackup {
+    /// Version of this document.
+    pub schema_version: u32,
+    /// The database, by the name people use; also the archive's folder.
+    pub name: String,
+    /// Its name in the old instance.
+    pub source_database: String,
+    /// When its snapshot was taken, UTC.
+    pub taken_at: String,
+    /// The data, under the snapshot that pg_dump used.
+    pub manifest: DatabaseManifest,
+    /// The archive's files.
+    pub files: Vec<ArchiveFile>,
+}
+
+/// One file of an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveFile {
+    /// Name in the archive's folder.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, lower-case hex.
+    pub sha256: String,
+}
+
+impl DatabaseBackup {
+    /// Where its document lies.
+    pub fn path(folder: &Path, name: &str) -> PathBuf {
+        folder.join(format!("{name}.json"))
+    }
+
+    /// Reads it; `None` when the archive was never completed.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn read(folder: &Path, name: &str) -> anyhow::Result<Option<Self>> {
+        read_json(&Self::path(folder, name))
+    }
+
+    /// Writes it, durably: from here on the archive counts.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let path = Self::path(folder, &self.name);
+        let text = serde_json::to_vec_pretty(self).context("failed to write a manifest as JSON")?;
+        infra::files::write_private(&path, &text).with_context(|| format!("failed to write {}", path.display()))
+    }
+
+    /// Bytes of the archive.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.size).sum()
+    }
+
+    /// Compares the files on disk with what was written: every file there, the same size and SHA-256, and no other.
+    ///
+    /// # Errors
+    /// The first difference, in words.
+    pub fn check_files(&self, folder: &Path) -> anyhow::Result<()> {
+        let found = archive_files(&folder.join(&self.name))?;
+        for wanted in &self.files {
+            let Some(file) = found.iter().find(|file| file.name == wanted.name) else {
+                anyhow::bail!("archive {} lacks file {}", self.name, wanted.name);
+            };
+            if file.size != wanted.size {
+                anyhow::bail!(
+                    "file {} of archive {} has {} bytes instead of {}",
+                    file.name, self.name, file.size, wanted.size
+                );
+            }
+            if file.sha256 != wanted.sha256 {
+                anyhow::bail!("file {} of archive {} has another SHA-256", file.name, self.name);
+            }
+        }
+        if let Some(extra) = found.iter().find(|file| !self.files.iter().any(|w| w.name == file.name)) {
+            anyhow::bail!("archive {} holds file {}, which its manifest does not name", self.name, extra.name);
+        }
+        Ok(())
+    }
+}
+
+impl BackupManifest {
+    /// Where it lies.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("manifest.json")
+    }
+
+    /// Reads it; `None` when the backup is not complete.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
+        read_json(&Self::path(folder))
+    }
+}
+
+/// The files of an archive's folder with size and SHA-256, by name.
+///
+/// # Errors
+/// Any I/O error.
+pub fn archive_files(dir: &Path) -> anyhow::Result<Vec<ArchiveFile>> {
+    let context = || format!("failed to read archive {}", dir.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        let (sha256, size) = infra::files::sha256(&path).with_context(context)?;
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        files.push(ArchiveFile { name, size, sha256 });
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}

@@ -1,0 +1,107 @@
+//! The folder of a run: plan, journal, backup, logs, and what steps leave for later ones.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::RunId;
+
+/// `.xtask/runs/<id>/`
+#[derive(Clone, Debug)]
+pub struct RunDir {
+    /// The run.
+    pub id: RunId,
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// The folder of a run; nothing is created.
+    pub fn new(runs: &Path, id: RunId) -> Self {
+        Self { path: runs.join(id.as_str()), id }
+    }
+
+    /// Creates the folder and those inside it, private to the person.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn create(&self) -> anyhow::Result<()> {
+        for dir in [self.path.clone(), self.backup(), self.logs(), self.path.join("env"), self.path.join("state")] {
+            infra::files::private_dir(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Runs that have a journal, the oldest first.
+    pub fn all(runs: &Path) -> Vec<Self> {
+        let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
+        let mut found: Vec<Self> = entries
+            .filter_map(|entry| RunId::parse(entry.file_name().to_str()?))
+            .map(|id| Self::new(runs, id))
+            .filter(|run| run.journal().is_file())
+            .collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.jsonl")
+    }
+
+    /// The backup's folder.
+    pub fn backup(&self) -> PathBuf {
+        self.path.join("backup")
+    }
+
+    /// The logs' folder.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Keeps a value for later steps and for resume; durable when this returns.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn save<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
+        let path = self.state(name);
+        let text = serde_json::to_vec_pretty(value).with_context(|| format!("failed to write {name} as JSON"))?;
+        infra::files::write_private(&path, &text).with_context(|| format!("failed to write {}", path.display()))
+    }
+
+    /// A value kept by [`RunDir::save`]; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn load<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
+        read_json(&self.state(name))
+    }
+
+    fn state(&self, name: &str) -> PathBuf {
+        self.path.join("state").join(format!("{name}.json"))
+    }
+}
+
+/// Reads a JSON file; `None` when it is not there.
+///
+/// # Errors
+/// When it is there and cannot be read: an unreadable file is never taken for an absent one.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("failed to read {}", path.display())),
+    };
+    serde_json::from_slice(&text).map(Some).with_context(|| format!("failed to understand {}", path.display()))
+}

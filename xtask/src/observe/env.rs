@@ -1,0 +1,148 @@
+//! The `.env` files: which instance each database is said to live on, and who logs in.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use backend_env::{Document, Reader, Reading};
+use infra::Secret;
+use serde::{Deserialize, Serialize};
+
+use super::{Eyes, LabelerSeen};
+use crate::config::{EnvMapping, SecretName, Vault};
+
+/// One `.env` file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EnvSeen {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it can be read.
+    pub exists: bool,
+    /// Why it cannot.
+    pub problem: Option<String>,
+    /// SHA-256 of its bytes.
+    pub sha256: Option<String>,
+    /// The databases it names.
+    pub mappings: BTreeMap<String, MappingSeen>,
+}
+
+/// The five keys of one database.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MappingSeen {
+    /// Host.
+    pub host: KeySeen,
+    /// Port.
+    pub port: KeySeen,
+    /// Database name.
+    pub name: KeySeen,
+    /// Role.
+    pub user: KeySeen,
+    /// Password: only whether it is there and whether it is a placeholder.
+    pub password: KeySeen,
+}
+
+/// One key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct KeySeen {
+    /// Its name.
+    pub key: String,
+    /// What the application reads; always `None` for passwords.
+    pub value: Option<String>,
+    /// Lines that assign it, from 1.
+    pub lines: Vec<usize>,
+    /// Whether the value is one that a template leaves to be filled in.
+    pub placeholder: bool,
+}
+
+impl MappingSeen {
+    /// The keys with what was found.
+    pub fn keys(&self) -> [&KeySeen; 5] {
+        [&self.host, &self.port, &self.name, &self.user, &self.password]
+    }
+}
+
+pub(super) fn look(eyes: &Eyes<'_>, labeler: Option<&LabelerSeen>, vault: &mut Vault) -> Vec<EnvSeen> {
+    let Some(labeler) = labeler else { return Vec::new() };
+    let paths = eyes.settings.labeler.env_files.iter().map(|file| labeler.root.join(file));
+    paths.map(|path| one(eyes, &path, vault)).collect()
+}
+
+fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
+    let mut seen = EnvSeen {
+        path: path.to_owned(),
+        exists: path.exists(),
+        problem: None,
+        sha256: None,
+        mappings: BTreeMap::new(),
+    };
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            seen.problem = Some(error.to_string());
+            return seen;
+        }
+    };
+    seen.sha256 = Some(infra::files::sha256_bytes(&bytes));
+    let document = Document::parse(&bytes);
+    for (database, settings) in &eyes.settings.databases {
+        let mapping = mapping(&document, &settings.env);
+        if let Some(password) = text(&document, &settings.env.password)
+            && !is_placeholder(&password)
+        {
+            vault.insert(eyes.runner, SecretName::Source(database.clone()), Secret::new(password));
+        }
+        seen.mappings.insert(database.clone(), mapping);
+    }
+    seen
+}
+
+fn mapping(document: &Document, keys: &EnvMapping) -> MappingSeen {
+    let key = |name: &str, secret: bool| {
+        let value = text(document, name);
+        KeySeen {
+            key: name.to_owned(),
+            lines: document.entries().filter(|entry| entry.key() == name).map(|entry| entry.line()).collect(),
+            placeholder: value.as_deref().is_some_and(is_placeholder),
+            value: if secret { None } else { value },
+        }
+    };
+    MappingSeen {
+        host: key(&keys.host, false),
+        port: key(&keys.port, false),
+        name: key(&keys.name, false),
+        user: key(&keys.user, false),
+        password: key(&keys.password, true),
+    }
+}
+
+/// The value as the application reads it (pydantic-settings reads through python-dotenv).
+fn text(document: &Document, key: &str) -> Option<String> {
+    match document.read(key, Reader::PythonDotenv) {
+        Reading::Value(bytes) => String::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}
+
+/// Whether a template left this value to be filled in: `change_me`, `<your-password>`, `xxxxx`.
+pub fn is_placeholder(value: &str) -> bool {
+    let lower = value.trim().to_lowercase().replace('-', "_");
+    lower.starts_with("change_me")
+        || lower.starts_with("changeme")
+        || (lower.starts_with('<') && lower.ends_with('>'))
+        || lower.contains("xxxxx")
+        || lower.starts_with("your_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_recognised_and_ordinary_passwords_are_not() {
+        for value in ["change_me", "CHANGE-ME", "<get-from-platform-team>", "db.xxxxx.rds.amazonaws.com", "your_password"] {
+            assert!(is_placeholder(value), "{value}");
+        }
+        for value in ["devpass", "labeler", "x<y>z", ""] {
+            assert!(!is_placeholder(value), "{value}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A read-only look at the world. Everything the plan decides on is in [`Observed`]; secrets are not.
+
+mod application;
+mod docker;
+mod env;
+mod ports;
+mod repositories;
+pub mod servers;
+mod sources;
+mod target;
+
+use std::collections::BTreeMap;
+
+use infra::Runner;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Settings, Vault, Workspace};
+use crate::model::Finding;
+
+pub use application::RunningApplication;
+pub use docker::DockerSeen;
+pub use env::{EnvSeen, KeySeen, MappingSeen};
+pub use ports::Holder;
+pub use repositories::{AlembicSeen, LabelerSeen, PlatformSeen};
+pub use sources::{SourceSeen, SourceState};
+pub use target::{RedisSeen, TargetDatabase, TargetSeen};
+
+/// What was seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Observed {
+    /// Docker and Compose.
+    pub docker: DockerSeen,
+    /// The labeler repository.
+    pub labeler: Option<LabelerSeen>,
+    /// The platform repository.
+    pub platform: Option<PlatformSeen>,
+    /// The `.env` files, in the order of the settings.
+    pub env_files: Vec<EnvSeen>,
+    /// The old instances, by database.
+    pub sources: BTreeMap<String, SourceSeen>,
+    /// The new instance.
+    pub target: TargetSeen,
+    /// Redis.
+    pub redis: RedisSeen,
+    /// The application, where it answers already.
+    pub application: Vec<RunningApplication>,
+    /// Free bytes where runs are kept.
+    pub free_bytes: Option<u64>,
+    /// Things that could not be looked at.
+    pub findings: Vec<Finding>,
+}
+
+/// What looking needs.
+pub struct Eyes<'a> {
+    /// Where we are.
+    pub workspace: &'a Workspace,
+    /// The settings.
+    pub settings: &'a Settings,
+    /// Runs programs.
+    pub runner: &'a Runner,
+    /// Databases the person asked for; empty: all.
+    pub only: &'a [String],
+}
+
+impl Eyes<'_> {
+    /// Whether a database takes part.
+    pub fn wants(&self, database: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == database)
+    }
+}
+
+/// Looks at everything. Secrets that are met go into `vault`.
+pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
+    let mut findings = Vec::new();
+    let docker = docker::look(eyes);
+    let labeler = repositories::labeler(eyes);
+    let platform = repositories::platform(eyes);
+    let env_files = env::look(eyes, labeler.as_ref(), vault);
+    let sources = sources::look(eyes, &docker, &env_files, vault, &mut findings);
+    let target = target::look(eyes, &docker, vault, &mut findings);
+    let redis = target::redis(eyes, &docker);
+    let application = application::look(eyes);
+    let free_bytes = infra::disk::free_bytes(&eyes.workspace.runs());
+    Observed { docker, labeler, platform, env_files, sources, target, redis, application, free_bytes, findings }
+}

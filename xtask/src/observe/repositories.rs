@@ -1,0 +1,107 @@
+//! The two sibling repositories.
+
+use std::path::{Path, PathBuf};
+
+use infra::alembic::History;
+use serde::{Deserialize, Serialize};
+
+use super::Eyes;
+
+/// The labeler's checkout.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LabelerSeen {
+    /// Its folder.
+    pub root: PathBuf,
+    /// The backend's folder.
+    pub backend: PathBuf,
+    /// The Compose file, when there is one.
+    pub compose_file: Option<PathBuf>,
+    /// The Python of its virtual environment.
+    pub python: Option<PathBuf>,
+    /// Whether that Python has Alembic.
+    pub has_alembic: bool,
+    /// Whether the project's own schema script is there.
+    pub has_script: bool,
+    /// Alembic's history.
+    pub alembic: AlembicSeen,
+}
+
+/// Alembic's history, or why it cannot be read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AlembicSeen {
+    /// Revisions nothing follows.
+    pub heads: Vec<String>,
+    /// All revisions.
+    pub known: Vec<String>,
+    /// Why the history cannot be read.
+    pub problem: Option<String>,
+}
+
+/// The platform's checkout.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlatformSeen {
+    /// Its folder.
+    pub root: PathBuf,
+    /// The infrastructure's folder.
+    pub infrastructure: Option<PathBuf>,
+    /// Its Compose file.
+    pub compose_file: Option<PathBuf>,
+}
+
+pub(super) fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
+    let settings = &eyes.settings.labeler;
+    let root = first_dir(eyes, &settings.repository)?;
+    let backend = root.join(&settings.backend);
+    let python = settings.virtual_environments.iter().find_map(|dir| {
+        // An absolute setting replaces the root.
+        let dir = root.join(dir);
+        [dir.join("bin").join("python"), dir.join("Scripts").join("python.exe")].into_iter().find(|p| p.is_file())
+    });
+    let has_alembic = python.as_deref().is_some_and(has_alembic);
+    let alembic = match History::read(&backend.join(&eyes.settings.schema.versions)) {
+        Ok(history) => AlembicSeen {
+            heads: history.heads().into_iter().map(str::to_owned).collect(),
+            known: history.revisions().map(|revision| revision.id.clone()).collect(),
+            problem: None,
+        },
+        Err(error) => AlembicSeen { problem: Some(error.to_string()), ..AlembicSeen::default() },
+    };
+    Some(LabelerSeen {
+        compose_file: first_file(&root, &settings.compose_files),
+        has_script: backend.join(&eyes.settings.schema.script).is_file(),
+        python,
+        has_alembic,
+        alembic,
+        backend,
+        root,
+    })
+}
+
+pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {
+    let settings = &eyes.settings.platform;
+    let root = first_dir(eyes, &settings.repository)?;
+    let infrastructure =
+        settings.infrastructure.iter().map(|dir| root.join(dir)).find(|dir| first_file(dir, &settings.compose_files).is_some());
+    let compose_file = infrastructure.as_ref().and_then(|dir| first_file(dir, &settings.compose_files));
+    Some(PlatformSeen { root, infrastructure, compose_file })
+}
+
+/// A virtual environment's packages lie beside its Python; looking is faster than starting it.
+fn has_alembic(python: &Path) -> bool {
+    let Some(environment) = python.ancestors().nth(2) else { return false };
+    let windows = environment.join("Lib").join("site-packages");
+    let unix = std::fs::read_dir(environment.join("lib"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path().join("site-packages"));
+    std::iter::once(windows).chain(unix).any(|packages| packages.join("alembic").is_dir())
+}
+
+fn first_dir(eyes: &Eyes<'_>, candidates: &[PathBuf]) -> Option<PathBuf> {
+    candidates.iter().map(|path| eyes.workspace.resolve(path)).find(|path| path.is_dir())
+}
+
+fn first_file(dir: &Path, names: &[PathBuf]) -> Option<PathBuf> {
+    names.iter().map(|name| dir.join(name)).find(|path| path.is_file())
+}

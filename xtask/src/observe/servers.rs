@@ -1,0 +1,94 @@
+//! How each instance is reached, built from settings, what was seen, and the vault.
+
+use infra::Secret;
+use infra::docker::Container;
+use infra::postgres::cluster::Cluster;
+use infra::postgres::{Clients, Reach, Server};
+use std::path::PathBuf;
+
+use crate::config::{Control, SecretName, Settings, Source, Target, Vault};
+
+/// The address clients use inside a container. TCP on purpose: a first-run bootstrap server listens on its socket only.
+pub const INSIDE: &str = "127.0.0.1";
+
+/// The target, as its administrator.
+pub fn target(settings: &Settings, vault: &Vault, run: &str) -> Server {
+    let target = &settings.target;
+    let reach = match target.control {
+        Control::Compose | Control::Container => {
+            Reach::Container { name: target.container.clone(), host: INSIDE.to_owned() }
+        }
+        _ => Reach::Tcp { host: target.host.clone(), port: target.port },
+    };
+    Server {
+        label: "the target".to_owned(),
+        reach,
+        user: target.user.clone(),
+        password: vault.get(&SecretName::Target).cloned(),
+        clients: clients(target, run),
+        options: Vec::new(),
+    }
+}
+
+/// The client programs: the target's, because pg_dump must not be older than any server it reads.
+pub fn clients(target: &Target, run: &str) -> Clients {
+    match target.control {
+        Control::Compose | Control::Container => {
+            Clients::Image { image: target.image.clone(), run: run.to_owned() }
+        }
+        _ => Clients::Machine { bin: bin(&target.bin) },
+    }
+}
+
+/// The cluster behind a `pg-ctl` source.
+pub fn source_cluster(source: &Source) -> Cluster {
+    Cluster { bin: source.bin.clone(), data: source.data.clone(), account: source.account }
+}
+
+/// The cluster behind a `pg-ctl` target.
+pub fn target_cluster(target: &Target) -> Cluster {
+    Cluster { bin: target.bin.clone(), data: target.data.clone(), account: target.account }
+}
+
+/// A running source container, asked from inside: as its bootstrap superuser over loopback, or as anybody over
+/// `address`, where the image's rules want a password.
+pub fn in_container(
+    label: String,
+    container: &Container,
+    host: &str,
+    user: &str,
+    password: Option<Secret>,
+    target: &Target,
+) -> Server {
+    Server {
+        label,
+        reach: Reach::Container { name: container.name.clone(), host: host.to_owned() },
+        user: user.to_owned(),
+        password,
+        clients: Clients::Image { image: target.image.clone(), run: String::new() },
+        options: Vec::new(),
+    }
+}
+
+/// A server over TCP with this machine's programs.
+pub fn over_tcp(
+    label: String,
+    host: &str,
+    port: u16,
+    user: &str,
+    password: Option<Secret>,
+    target: &Target,
+) -> Server {
+    Server {
+        label,
+        reach: Reach::Tcp { host: host.to_owned(), port },
+        user: user.to_owned(),
+        password,
+        clients: Clients::Machine { bin: bin(&target.bin) },
+        options: Vec::new(),
+    }
+}
+
+fn bin(path: &std::path::Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| path.to_owned())
+}

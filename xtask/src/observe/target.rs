@@ -1,0 +1,125 @@
+//! The new instance and Redis.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use infra::CommandError;
+use infra::docker::Container;
+use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
+use infra::redis::Pong;
+use serde::{Deserialize, Serialize};
+
+use super::{DockerSeen, Eyes, Holder, ports, servers};
+use crate::config::{Control, SecretName, Vault};
+use crate::model::Finding;
+
+/// The new instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TargetSeen {
+    /// Its container, running or not.
+    pub container: Option<Container>,
+    /// Whether it (container or cluster) runs.
+    pub running: bool,
+    /// Whether something of it exists already: a stopped container or a data directory.
+    pub exists: bool,
+    /// The instance, when it answers.
+    pub server: Option<ServerFacts>,
+    /// Our databases on it, by the name people use.
+    pub databases: BTreeMap<String, TargetDatabase>,
+    /// Who holds its port.
+    pub port_holder: Option<Holder>,
+    /// Why it cannot be asked.
+    pub problem: Option<String>,
+}
+
+/// One of our databases on the target.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TargetDatabase {
+    /// The database.
+    pub facts: DatabaseFacts,
+    /// Where Alembic stands.
+    pub revisions: Vec<String>,
+}
+
+/// Redis.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RedisSeen {
+    /// Whether something on its port says `PONG`.
+    pub answers: bool,
+    /// Who holds its port.
+    pub port_holder: Option<Holder>,
+}
+
+pub(super) fn look(
+    eyes: &Eyes<'_>,
+    docker: &DockerSeen,
+    vault: &mut Vault,
+    findings: &mut Vec<Finding>,
+) -> TargetSeen {
+    let settings = &eyes.settings.target;
+    if let Some(password) = &settings.password {
+        vault.insert(eyes.runner, SecretName::Target, password.clone());
+    }
+    let mut seen = TargetSeen {
+        container: docker.container(&settings.container).cloned(),
+        running: false,
+        exists: false,
+        server: None,
+        databases: BTreeMap::new(),
+        port_holder: match settings.control {
+            Control::External | Control::None => None,
+            _ => ports::holder(docker, settings.port, eyes.runner),
+        },
+        problem: None,
+    };
+    match settings.control {
+        Control::Compose | Control::Container => {
+            seen.exists = seen.container.is_some();
+            seen.running = seen.container.as_ref().is_some_and(|c| c.status == "running");
+        }
+        Control::PgCtl => {
+            let cluster = servers::target_cluster(settings);
+            seen.exists = cluster.data.join("PG_VERSION").is_file();
+            if seen.exists {
+                match cluster.is_running(eyes.runner) {
+                    Ok(running) => seen.running = running,
+                    Err(error) => findings.push(Finding::error("target.cluster", error.to_string())),
+                }
+            }
+        }
+        Control::External => (seen.running, seen.exists) = (true, true),
+        Control::None => {}
+    }
+    if seen.running
+        && let Err(error) = ask(eyes, vault, &mut seen)
+    {
+        seen.problem = Some(error.to_string());
+    }
+    seen
+}
+
+fn ask(eyes: &Eyes<'_>, vault: &Vault, seen: &mut TargetSeen) -> Result<(), CommandError> {
+    let server = servers::target(eyes.settings, vault, "");
+    let instance = facts::server(eyes.runner, &server, &eyes.settings.target.maintenance_database)?;
+    for (name, database) in &eyes.settings.databases {
+        if instance.databases.contains_key(&database.name) {
+            let facts = facts::database(eyes.runner, &server, &database.name)?;
+            let revisions = facts::alembic_revisions(eyes.runner, &server, &facts)?;
+            seen.databases.insert(name.clone(), TargetDatabase { facts, revisions });
+        }
+    }
+    seen.server = Some(instance);
+    Ok(())
+}
+
+pub(super) fn redis(eyes: &Eyes<'_>, docker: &DockerSeen) -> RedisSeen {
+    let settings = &eyes.settings.redis;
+    if settings.control == Control::None {
+        return RedisSeen { answers: false, port_holder: None };
+    }
+    let ping = infra::redis::ping(&settings.host, settings.port, Duration::from_secs(3));
+    RedisSeen {
+        answers: matches!(ping, Ok(Pong::Pong)),
+        port_holder: ports::holder(docker, settings.port, eyes.runner),
+    }
+}

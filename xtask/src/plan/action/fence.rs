@@ -1,0 +1,185 @@
+//! The fence: the old instance stops, and the same data is served where nobody else can reach it.
+
+use std::path::{Path, PathBuf};
+
+use infra::postgres::cluster::Cluster;
+use infra::postgres::{Clients, Reach};
+use infra::{Cmd, docker};
+use serde::{Deserialize, Serialize};
+
+use super::Instance;
+use crate::config::SecretName;
+use crate::model::RunId;
+
+/// Settings of a reader: it must not write, and it must not need the 64 MB of a container's shared memory.
+const READER_SETTINGS: [(&str, &str); 3] =
+    [("default_transaction_read_only", "on"), ("autovacuum", "off"), ("max_parallel_workers_per_gather", "0")];
+
+/// One old instance to fence.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fence {
+    /// The database it holds.
+    pub database: String,
+    /// Its name in the old instance.
+    pub source_database: String,
+    /// What is fenced, and how.
+    pub fenced: Fenced,
+    /// Its superuser.
+    pub user: String,
+    /// The client programs.
+    pub clients: Clients,
+    /// The run, which marks the reader.
+    pub run: RunId,
+}
+
+/// The ways an old instance occurs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fenced {
+    /// A container.
+    Container {
+        /// Its name.
+        name: String,
+        /// Its id: a container made anew under the same name is another one.
+        id: String,
+        /// Its image.
+        image: String,
+        /// Where the cluster lies in it.
+        pgdata: Option<String>,
+        /// Its restart policy, to be put back.
+        restart: String,
+        /// Whether it ran.
+        was_running: bool,
+        /// Name of the volume (or host folder) that holds the cluster.
+        data: Option<String>,
+    },
+    /// A volume whose container is gone.
+    Volume {
+        /// The volume.
+        volume: String,
+        /// The image to read it with.
+        image: String,
+    },
+    /// A local cluster.
+    Cluster {
+        /// The cluster.
+        cluster: Cluster,
+        /// The port it served, when it ran.
+        was_on: Option<u16>,
+        /// A private folder for the reader's socket.
+        socket_dir: PathBuf,
+        /// The port the reader uses: in the socket's name, or on loopback on Windows.
+        reader_port: u16,
+    },
+}
+
+impl Fence {
+    /// The container that reads a fenced volume.
+    pub fn reader_name(&self) -> String {
+        format!("xtask-reader-{}-{}", self.run, self.database)
+    }
+
+    /// The reader as an instance.
+    pub fn reader(&self) -> Instance {
+        let reach = match &self.fenced {
+            Fenced::Container { .. } | Fenced::Volume { .. } => {
+                Reach::Container { name: self.reader_name(), host: crate::observe::servers::INSIDE.to_owned() }
+            }
+            Fenced::Cluster { socket_dir, reader_port, .. } if cfg!(unix) => {
+                Reach::Socket { dir: socket_dir.clone(), port: *reader_port }
+            }
+            Fenced::Cluster { reader_port, .. } => {
+                Reach::Tcp { host: "127.0.0.1".to_owned(), port: *reader_port }
+            }
+        };
+        Instance {
+            label: format!("source {}", self.database),
+            reach,
+            user: self.user.clone(),
+            password: SecretName::Source(self.database.clone()),
+            clients: self.clients.clone(),
+        }
+    }
+
+    /// Stops the old instance and keeps an engine restart from bringing it back.
+    pub fn stop(&self) -> Vec<Cmd> {
+        match &self.fenced {
+            Fenced::Container { name, restart, was_running, .. } => {
+                let keep_down = (restart != "no").then(|| docker::set_restart(name, "no"));
+                keep_down.into_iter().chain(was_running.then(|| docker::stop(name))).collect()
+            }
+            Fenced::Volume { .. } => Vec::new(),
+            Fenced::Cluster { cluster, was_on, .. } => was_on.map(|_| cluster.stop()).into_iter().collect(),
+        }
+    }
+
+    /// Starts the reader.
+    pub fn start_reader(&self) -> Cmd {
+        match &self.fenced {
+            Fenced::Container { name, image, pgdata, .. } => {
+                self.reader_container(image, ["--volumes-from", name], pgdata.as_deref())
+            }
+            Fenced::Volume { volume, image } => {
+                let mount = format!("type=volume,source={volume},target=/var/lib/postgresql/data");
+                self.reader_container(image, ["--mount", &mount], None)
+            }
+            Fenced::Cluster { cluster, socket_dir, reader_port, .. } => {
+                let port = reader_port.to_string();
+                let dir = socket_dir.display().to_string();
+                let mut settings = READER_SETTINGS.to_vec();
+                settings.push(("port", &port));
+                if cfg!(unix) {
+                    settings.extend([("listen_addresses", ""), ("unix_socket_directories", dir.as_str())]);
+                } else {
+                    settings.push(("listen_addresses", "127.0.0.1"));
+                }
+                cluster.start(&settings, &server_log(cluster))
+            }
+        }
+    }
+
+    /// Ends the reader.
+    pub fn stop_reader(&self) -> Cmd {
+        match &self.fenced {
+            Fenced::Container { .. } | Fenced::Volume { .. } => docker::remove(&self.reader_name()),
+            Fenced::Cluster { cluster, .. } => cluster.stop(),
+        }
+    }
+
+    /// Brings the old instance back as it was.
+    pub fn bring_back(&self) -> Vec<Cmd> {
+        match &self.fenced {
+            Fenced::Container { name, restart, was_running, .. } => {
+                let policy = (restart != "no").then(|| docker::set_restart(name, restart));
+                policy.into_iter().chain(was_running.then(|| docker::start(name))).collect()
+            }
+            Fenced::Volume { .. } => Vec::new(),
+            Fenced::Cluster { cluster, was_on, .. } => {
+                was_on.map(|_| cluster.start(&[], &server_log(cluster))).into_iter().collect()
+            }
+        }
+    }
+
+    pub(super) fn commands(&self) -> Vec<Cmd> {
+        self.stop().into_iter().chain([self.start_reader()]).collect()
+    }
+
+    /// The same image on the same volume, without a network.
+    fn reader_container(&self, image: &str, volumes: [&str; 2], pgdata: Option<&str>) -> Cmd {
+        let mut cmd = Cmd::new(docker::PROGRAM, format!("start the isolated reader of {}", self.database))
+            .args(["run", "-d", "--name", &self.reader_name(), "--network", "none"])
+            .args(["--label", &format!("{}={}", docker::RUN_LABEL, self.run)])
+            .args(volumes);
+        if let Some(pgdata) = pgdata {
+            cmd = cmd.args(["-e", &format!("PGDATA={pgdata}")]);
+        }
+        cmd = cmd.args([image, "postgres"]);
+        READER_SETTINGS.iter().fold(cmd, |cmd, (name, value)| cmd.args(["-c", &format!("{name}={value}")]))
+    }
+}
+
+/// Server logs lie beside the data directory, where the cluster's account may write.
+pub(super) fn server_log(cluster: &Cluster) -> PathBuf {
+    let name = cluster.data.file_name().map_or_else(|| "server".into(), |name| name.to_string_lossy());
+    cluster.data.parent().unwrap_or(Path::new(".")).join(format!("{name}.log"))
+}

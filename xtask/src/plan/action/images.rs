@@ -1,0 +1,22 @@
+//! Images, fetched while the old world still runs: the slowest part must not be downtime.
+
+use std::time::Duration;
+
+use infra::{Cmd, docker};
+use serde::{Deserialize, Serialize};
+
+/// Images that must be on this machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Images {
+    /// Names with tags.
+    pub images: Vec<String>,
+    /// How long one may take, in seconds.
+    pub limit_seconds: u64,
+}
+
+impl Images {
+    /// One pull for each image.
+    pub fn commands(&self) -> Vec<Cmd> {
+        self.images.iter().map(|image| docker::pull(image, Duration::from_secs(self.limit_seconds))).collect()
+    }
+}

@@ -1,0 +1,80 @@
+//! The new instance.
+
+use std::path::PathBuf;
+
+use infra::compose::Project;
+use infra::postgres::cluster::Cluster;
+use infra::{Cmd, docker, git};
+use serde::{Deserialize, Serialize};
+
+use super::{Instance, fence::server_log};
+
+/// Start the new instance and wait for a query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StartTarget {
+    /// How.
+    pub control: TargetControl,
+    /// The instance.
+    pub instance: Instance,
+    /// A database that always exists.
+    pub maintenance_database: String,
+    /// How long it may take, in seconds.
+    pub limit_seconds: u64,
+    /// Host and port as the application reaches it.
+    pub published: (String, u16),
+    /// Whether it ran before: then going back does not stop it.
+    pub was_running: bool,
+}
+
+/// The ways to start it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetControl {
+    /// Compose.
+    Compose {
+        /// The Compose file.
+        project: Project,
+        /// Services to start; empty: all.
+        services: Vec<String>,
+        /// The container that is PostgreSQL.
+        container: String,
+        /// Checkout and branch to pull first.
+        pull: Option<(PathBuf, String)>,
+    },
+    /// A local cluster.
+    Cluster(Cluster),
+    /// Somebody else's: it must answer already.
+    External,
+}
+
+impl StartTarget {
+    pub(super) fn commands(&self) -> Vec<Cmd> {
+        match &self.control {
+            TargetControl::Compose { project, services, pull, .. } => {
+                let pull = pull.as_ref().map(|(checkout, branch)| git::pull(checkout, branch));
+                pull.into_iter().chain([project.up(services)]).collect()
+            }
+            TargetControl::Cluster(cluster) if !self.was_running => vec![self.start_cluster(cluster)],
+            TargetControl::Cluster(_) | TargetControl::External => Vec::new(),
+        }
+    }
+
+    /// Starts a local cluster.
+    pub fn start_cluster(&self, cluster: &Cluster) -> Cmd {
+        cluster.start(&[], &server_log(cluster))
+    }
+
+    /// Stops what `apply` started.
+    pub fn stop(&self) -> Vec<Cmd> {
+        match &self.control {
+            _ if self.was_running => Vec::new(),
+            TargetControl::Compose { project, services, container, .. } => {
+                let names: Vec<&str> = services.iter().map(String::as_str).collect();
+                let what = format!("stop the services of {}", project.file.display());
+                vec![docker::stop(container), project.cmd(what, ["stop"].into_iter().chain(names))]
+            }
+            TargetControl::Cluster(cluster) => vec![cluster.stop()],
+            TargetControl::External => Vec::new(),
+        }
+    }
+}

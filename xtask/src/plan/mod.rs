@@ -1,0 +1,63 @@
+//! Decides what will be done. Pure: what was seen and the settings go in, a [`Plan`] or findings come out. The plan
+//! leaves no choice to execution and holds no secret.
+
+pub mod action;
+mod build;
+mod preflight;
+mod render;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::RunId;
+
+pub use action::Action;
+pub use build::{Request, build};
+pub use preflight::preflight;
+pub use render::render;
+
+/// How roles come over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Roles {
+    /// Everything belongs to the target's role, and `.env` follows: what the guide does.
+    #[default]
+    Unify,
+    /// The old role is made again with its stored password verifier and owns its database.
+    Preserve,
+}
+
+/// A migration, ready to run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this document.
+    pub schema_version: u32,
+    /// The run.
+    pub run: RunId,
+    /// The profile.
+    pub profile: String,
+    /// How roles come over.
+    pub roles: Roles,
+    /// The databases that take part.
+    pub databases: Vec<String>,
+    /// What the plan was decided on, as name and fingerprint: resume refuses when one changed, and names it.
+    pub inputs: BTreeMap<String, String>,
+    /// The steps in order.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// One step.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Its name in the journal, unique in the plan.
+    pub id: String,
+    /// What it does, in a few words.
+    pub title: String,
+    /// Why it is there, and why here.
+    pub reason: String,
+    /// The commands that change something, exactly as they will run, secrets masked.
+    pub commands: Vec<String>,
+    /// What to do.
+    pub action: Action,
+}

@@ -1,0 +1,75 @@
+//! Everything that forbids a migration, reported together. Each check is a small function over what was seen.
+
+mod environment;
+mod instances;
+mod repositories;
+
+use crate::config::Settings;
+use crate::model::Finding;
+use crate::observe::Observed;
+
+use super::Request;
+
+/// What a check looks at.
+pub(super) struct Case<'a> {
+    seen: &'a Observed,
+    settings: &'a Settings,
+    request: &'a Request,
+}
+
+/// All findings, the worst first.
+pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec<Finding> {
+    let case = Case { seen, settings, request };
+    let mut findings = seen.findings.clone();
+    for check in [
+        repositories::docker,
+        repositories::labeler,
+        repositories::python,
+        repositories::alembic,
+        environment::env_files,
+        environment::application,
+        environment::disk,
+        instances::sources,
+        instances::source_logins,
+        instances::target_port,
+        instances::target_server,
+        instances::target_databases,
+        instances::versions,
+        instances::extensions,
+        instances::connections,
+        instances::redis,
+    ] {
+        check(&case, &mut findings);
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+/// Why there is nothing to do: `.env` names the target for every database, and every database is there with content.
+pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
+    let target = &settings.target;
+    let on_target = |name: &String| {
+        let files = seen.env_files.iter().filter(|file| file.problem.is_none());
+        let mut mappings = files.filter_map(|file| file.mappings.get(name)).peekable();
+        mappings.peek().is_some()
+            && mappings.all(|mapping| {
+                mapping.port.value.as_deref() == Some(target.port.to_string().as_str())
+                    && mapping.host.value.as_deref() == Some(target.host.as_str())
+                    && mapping.name.value.as_deref() == settings.databases.get(name).map(|d| d.name.as_str())
+            })
+    };
+    let wanted: Vec<&String> = seen.sources.keys().collect();
+    let there = |name: &&String| seen.target.databases.get(*name).is_some_and(|d| !d.facts.is_empty());
+    let stopped = seen.sources.values().all(|source| !source.running);
+    let required = |name: &&String| settings.databases.get(*name).is_some_and(|d| d.required);
+    let done = !wanted.is_empty()
+        && stopped
+        && wanted.iter().all(|name| on_target(name))
+        && wanted.iter().filter(|name| required(name)).all(there);
+    done.then(|| {
+        format!("every .env file names {}:{} and the databases are there", target.host, target.port)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Old instances, the new one, and Redis.
+
+use super::Case;
+use crate::config::{Control, Settings};
+use crate::model::Finding;
+use crate::observe::{Holder, SourceSeen, SourceState};
+use infra::postgres::{major, version_text};
+
+pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (name, source) in &case.seen.sources {
+        let settings = &case.settings.databases[name];
+        match &source.state {
+            SourceState::Absent => findings.push(absent(case, name)),
+            SourceState::SeveralVolumes(volumes) => findings.push(
+                Finding::error(
+                    format!("source.{name}.volume"),
+                    format!("several volumes could hold {name}: {}", volumes.join(", ")),
+                )
+                .wanted("one")
+                .hint(format!("cargo xtask migrate --set 'databases.{name}.source.volumes=[\"NAME\"]'")),
+            ),
+            SourceState::Container(container) if container.name == case.settings.target.container => findings.push(
+                Finding::error(
+                    format!("source.{name}.is-target"),
+                    format!("container {} is both the source of {name} and the target", container.name),
+                )
+                .wanted("two instances")
+                .hint("cargo xtask migrate --set target.container=NAME"),
+            ),
+            SourceState::Container(container) if container.status == "paused" || container.status == "restarting" => {
+                findings.push(
+                    Finding::error(
+                        format!("source.{name}.state"),
+                        format!("container {} is {}", container.name, container.status),
+                    )
+                    .wanted("running or stopped")
+                    .hint(format!("docker logs --tail 20 {}", container.name)),
+                );
+            }
+            SourceState::External => findings.push(
+                Finding::error(format!("source.{name}.external"), "external sources are not migrated by this version")
+                    .wanted("a container or a local cluster"),
+            ),
+            _ => {}
+        }
+        if let Some(problem) = &source.problem {
+            findings.push(
+                Finding::error(format!("source.{name}.unreachable"), problem.clone())
+                    .wanted(format!("an answer from the instance that holds {name}")),
+            );
+        }
+        if let Some(server) = &source.server
+            && source.database.is_none()
+        {
+            let have: Vec<&str> = server.databases.keys().map(String::as_str).collect();
+            findings.push(
+                Finding::error(
+                    format!("source.{name}.database"),
+                    format!("the instance has no database {}; it has {}", settings.source.database, have.join(", ")),
+                )
+                .hint(format!("cargo xtask migrate --set databases.{name}.source.database=NAME")),
+            );
+        }
+    }
+}
+
+fn absent(case: &Case<'_>, name: &str) -> Finding {
+    let database = &case.settings.databases[name];
+    let source = &database.source;
+    let looked = match source.control {
+        Control::PgCtl => source.data.display().to_string(),
+        _ => format!("container {} or volume {}", source.containers.join(" or "), source.volumes.join(" or ")),
+    };
+    let id = format!("source.{name}.absent");
+    let found = format!("there is no old instance for {name}: looked for {looked}");
+    // Asked for by name, it must be there; otherwise only the required ones must.
+    if database.required || !case.request.only.is_empty() {
+        Finding::error(id, found).hint(format!(
+            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"NAME\"]'"
+        ))
+    } else {
+        Finding::warning(id, found).wanted(format!("{name} is left as it is on the target"))
+    }
+}
+
+pub(super) fn source_logins(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (name, source) in &case.seen.sources {
+        if let Some(problem) = &source.login_problem {
+            findings.push(
+                Finding::error(format!("source.{name}.login"), format!("the login that .env names fails: {problem}"))
+                    .wanted("host, role, password and database of the running old instance")
+                    .hint("cargo xtask status --settings"),
+            );
+        }
+    }
+}
+
+pub(super) fn target_port(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let target = &case.seen.target;
+    let Some(holder) = &target.port_holder else { return };
+    let expected = match holder {
+        Holder::Container(name) => {
+            *name == case.settings.target.container
+                || case.seen.sources.values().any(|source| is_container(source, name))
+        }
+        // The target's own server.
+        Holder::Process(_) => target.running || case.seen.sources.values().any(|s| is_on(s, case.settings)),
+    };
+    if !expected {
+        let port = case.settings.target.port;
+        let stop = match holder {
+            Holder::Container(name) => format!("docker stop {name}"),
+            Holder::Process(_) => "cargo xtask migrate --set target.port=PORT".to_owned(),
+        };
+        findings.push(
+            Finding::error("target.port", format!("port {port} is taken by {holder}"))
+                .wanted("a free port for the target")
+                .hint(stop),
+        );
+    }
+}
+
+fn is_container(source: &SourceSeen, name: &str) -> bool {
+    matches!(&source.state, SourceState::Container(container) if container.name == name)
+}
+
+fn is_on(source: &SourceSeen, settings: &Settings) -> bool {
+    matches!(&source.state, SourceState::Cluster { port: Some(port), .. } if *port == settings.target.port)
+}
+
+pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if let Some(problem) = &case.seen.target.problem {
+        findings.push(Finding::error("target.unreachable", problem.clone()).wanted("a target that answers"));
+    }
+    if case.settings.target.control == Control::PgCtl && !case.seen.target.exists {
+        findings.push(
+            Finding::error(
+                "target.cluster",
+                format!("{} is not a data directory", case.settings.target.data.display()),
+            )
+            .hint("initdb -D DIRECTORY"),
+        );
+    }
+    if case.settings.target.password.is_none() {
+        findings.push(
+            Finding::error("target.password", "the target's password is not known")
+                .wanted("XTASK_TARGET_PASSWORD, in the environment or in .xtask/secrets.env"),
+        );
+    }
+}
+
+pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let moved = |name: &String| {
+        case.seen.sources.get(name).is_some_and(|source| source.state != SourceState::Absent)
+    };
+    for (name, database) in case.seen.target.databases.iter().filter(|(name, _)| moved(name)) {
+        if database.facts.is_empty() {
+            continue;
+        }
+        let kept = format!("{}__before_{}", database.facts.name, case.request.run);
+        let finding = if case.request.set_aside {
+            Finding::warning(
+                format!("target.{name}.not-empty"),
+                format!("database {} has content; it is kept as {kept}", database.facts.name),
+            )
+        } else {
+            Finding::error(
+                format!("target.{name}.not-empty"),
+                format!(
+                    "database {} exists on the target and holds {} relations",
+                    database.facts.name, database.facts.relations
+                ),
+            )
+            .wanted("an empty database, or the flag that keeps the content under another name")
+            .hint("cargo xtask migrate --set-aside-existing")
+        };
+        findings.push(finding);
+    }
+}
+
+pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let Some(target) = &case.seen.target.server else { return };
+    for (name, source) in &case.seen.sources {
+        if let Some(server) = &source.server
+            && major(server.version_num) > major(target.version_num)
+        {
+            findings.push(
+                Finding::error(
+                    format!("source.{name}.version"),
+                    format!(
+                        "the source is PostgreSQL {}, newer than the target's {}",
+                        version_text(server.version_num),
+                        version_text(target.version_num)
+                    ),
+                )
+                .wanted("a target at least as new: an older server cannot read a newer dump"),
+            );
+        }
+    }
+}
+
+pub(super) fn extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let Some(target) = &case.seen.target.server else { return };
+    for (name, source) in &case.seen.sources {
+        let Some(database) = &source.database else { continue };
+        for extension in database.extensions.keys().filter(|e| !target.available_extensions.contains(e)) {
+            findings.push(
+                Finding::error(
+                    format!("source.{name}.extension"),
+                    format!("{name} uses extension {extension}, which the target does not offer"),
+                )
+                .wanted("a target image with this extension"),
+            );
+        }
+    }
+}
+
+pub(super) fn connections(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let Some(target) = &case.seen.target.server else { return };
+    let expected = case.settings.limits.expected_connections;
+    let offered = target.max_connections.saturating_sub(target.reserved_connections);
+    if expected > offered {
+        findings.push(
+            Finding::warning(
+                "target.connections",
+                format!("the target offers {offered} connections; the services' pools may open {expected}"),
+            )
+            .wanted("max_connections for all services that now share one instance"),
+        );
+    }
+}
+
+pub(super) fn redis(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let redis = &case.settings.redis;
+    if redis.control == Control::None || case.seen.redis.answers {
+        return;
+    }
+    if let Some(holder) = &case.seen.redis.port_holder {
+        findings.push(
+            Finding::error("redis.port", format!("port {} is taken by {holder}, which is not Redis", redis.port))
+                .wanted("Redis, or a free port for it")
+                .hint("cargo xtask migrate --set redis.port=PORT"),
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! Start the application, judge its answers by their bodies, stop it.
+
+use std::time::Duration;
+
+use infra::http::{self, Answer};
+use infra::{ports, wait};
+use serde_json::{Value, json};
+
+use super::{Failure, Probe, World};
+use crate::config;
+use crate::plan::action::CheckApplication;
+
+/// How long one answer may take, in seconds.
+const ANSWER_SECONDS: u64 = 20;
+/// How long the application may take to stop.
+const STOP: Duration = Duration::from_secs(10);
+
+/// Asked anew each time: yesterday's answer proves nothing.
+pub(super) fn probe(_: &CheckApplication, _: &World<'_>) -> Result<Probe, Failure> {
+    Ok(Probe::Absent)
+}
+
+pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Value, Failure> {
+    let port = ports::free(1).ok().and_then(|ports| ports.first().copied());
+    let port = port.ok_or_else(|| Failure::new("this machine has no free port"))?;
+    let log = world.run.logs().join("application-output.log");
+    let child = world.runner.spawn_server(&action.command(port), &log)?;
+    let limit = Duration::from_secs(action.limit_seconds);
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let first = action.probes.first().map_or("/", |probe| probe.path.as_str());
+    let started = wait::until(world.runner.interrupt(), limit, || {
+        child.ended().map(|_| false).or_else(|| http::get(&url(first), 2).is_ok().then_some(true))
+    });
+    let judged = match started {
+        Ok(true) => ask(action, url),
+        Ok(false) => Err(Failure::new("the application ended before it answered")),
+        Err(wait::Stopped::Interrupted) => Err(Failure::interrupted("ask the application")),
+        Err(wait::Stopped::TimedOut) => Err(Failure::new(format!(
+            "the application does not answer {first} within {} s",
+            action.limit_seconds
+        ))),
+    };
+    child.stop(STOP);
+    let answers = judged.map_err(|failure| {
+        let tail = tail(&log).map_or_else(String::new, |tail| {
+            format!("\nits last lines:\n{}", world.runner.redactor().redact(&tail))
+        });
+        let hint = format!("read {}", log.display());
+        Failure { message: format!("{}{tail}", failure.message), ..failure }.hint(hint)
+    })?;
+    Ok(json!({ "answers": answers }))
+}
+
+pub(super) fn verify(_: &CheckApplication, _: &World<'_>) -> Result<(), Failure> {
+    // Asking is the step itself.
+    Ok(())
+}
+
+/// It was stopped again.
+pub(super) fn undo(_: &CheckApplication, _: &World<'_>) -> Result<(), Failure> {
+    Ok(())
+}
+
+fn ask(action: &CheckApplication, url: impl Fn(&str) -> String) -> Result<Vec<String>, Failure> {
+    let mut answers = Vec::new();
+    for probe in &action.probes {
+        let answer = http::get(&url(&probe.path), ANSWER_SECONDS)
+            .map_err(|error| Failure::new(format!("GET {} gets no answer: {error}", probe.path)))?;
+        judge(probe, &answer).map_err(|why| Failure::new(format!("GET {}: {why}", probe.path)))?;
+        answers.push(format!("{} {}", probe.path, answer.status));
+    }
+    Ok(answers)
+}
+
+/// Whether an answer is what the probe wants. A status alone is never enough: `/health/db` says 200 when a database is
+/// down. What cannot be understood is a failure.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn judge(probe: &config::Probe, answer: &Answer) -> Result<(), String> {
+    if answer.status != 200 {
+        return Err(format!("status {} instead of 200", answer.status));
+    }
+    if !answer.content_type.starts_with(probe.content_type.as_str()) {
+        return Err(format!("content type {:?} instead of {}", answer.content_type, probe.content_type));
+    }
+    if probe.json.is_empty() && probe.require.is_empty() && probe.every.is_none() {
+        return Ok(());
+    }
+    let body: serde_json::Map<String, Value> =
+        serde_json::from_str(&answer.body).map_err(|error| format!("the body is not a JSON object: {error}"))?;
+    let is = |key: &str, wanted: &str| match body.get(key) {
+        Some(Value::String(found)) if found == wanted => Ok(()),
+        Some(found) => Err(format!("{key} is {found} instead of {wanted:?}")),
+        None => Err(format!("the body has no {key}")),
+    };
+    probe.json.iter().try_for_each(|(key, wanted)| is(key, wanted))?;
+    if let Some(missing) = probe.require.iter().find(|key| !body.contains_key(*key)) {
+        return Err(format!("the body has no {missing}"));
+    }
+    if let Some(every) = &probe.every {
+        let keys: Vec<&String> = body.keys().filter(|key| key.ends_with(&every.keys_ending)).collect();
+        if keys.is_empty() {
+            return Err(format!("the body has no key that ends in {}", every.keys_ending));
+        }
+        keys.into_iter().try_for_each(|key| is(key, &every.equals))?;
+    }
+    Ok(())
+}
+
+/// The last lines of a log.
+fn tail(path: &std::path::Path) -> Option<String> {
+    let text = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    Some(lines[lines.len().saturating_sub(12)..].join("\n")).filter(|tail| !tail.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer { status, content_type: "application/json".to_owned(), body: body.to_owned() }
+    }
+
+    fn databases() -> config::Probe {
+        config::Probe {
+            path: "/health/db".to_owned(),
+            require: vec!["platform_db".to_owned(), "labeler_db".to_owned()],
+            every: Some(config::Every { keys_ending: "_db".to_owned(), equals: "connected".to_owned() }),
+            ..config::Probe::default()
+        }
+    }
+
+    #[test]
+    fn health_db_answers_200_when_a_database_is_down_and_is_judged_by_its_body() {
+        let up = answer(200, r#"{"platform_db":"connected","labeler_db":"connected"}"#);
+        assert_eq!(judge(&databases(), &up), Ok(()));
+        let down = answer(200, r#"{"platform_db":"connected","labeler_db":"error: refused"}"#);
+        assert!(judge(&databases(), &down).unwrap_err().contains("labeler_db"));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_a_failure() {
+        for body in ["", "OK", "[]", "{}", r#"{"platform_db":"connected"}"#, r#"{"platform_db":1,"labeler_db":1}"#] {
+            assert!(judge(&databases(), &answer(200, body)).is_err(), "{body}");
+        }
+        assert!(judge(&databases(), &answer(404, "{}")).is_err());
+    }
+
+    #[test]
+    fn docs_must_be_html() {
+        let probe = config::Probe { content_type: "text/html".to_owned(), ..config::Probe::default() };
+        assert!(judge(&probe, &answer(200, "{}")).is_err());
+    }
+}

@@ -1,0 +1,165 @@
+//! Back up all databases at once, each under one snapshot, and read every archive back.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use infra::postgres::manifest::{self, DatabaseManifest};
+use infra::postgres::snapshot::Snapshot;
+use serde_json::{Value, json};
+
+use super::{Failure, Probe, World, parallel};
+use crate::model::backup::{BackupManifest, DatabaseBackup, archive_files};
+use crate::model::time;
+use crate::plan::action::{Backup, BackupDatabase};
+
+/// Sessions that compute one manifest beside its pg_dump.
+const MANIFEST_WORKERS: usize = 2;
+
+/// A verified backup is a resume point: complete and unchanged on disk, it is never taken again.
+pub(super) fn probe(action: &Backup, _: &World<'_>) -> Result<Probe, Failure> {
+    // Damage is not a conflict: what is not intact is taken again from the fenced source.
+    Ok(if check(action).is_ok() { Probe::Satisfied } else { Probe::Absent })
+}
+
+pub(super) fn apply(action: &Backup, world: &World<'_>) -> Result<Value, Failure> {
+    infra::files::private_dir(&action.folder).context("failed to make the backup's folder")?;
+    let done = parallel(&action.databases, |database| one(action, database, world))?;
+    let mut databases = BTreeMap::new();
+    for backup in &done {
+        let (sha256, _) = infra::files::sha256(&DatabaseBackup::path(&action.folder, &backup.name))
+            .context("failed to read a manifest back")?;
+        databases.insert(backup.name.clone(), sha256);
+    }
+    let manifest = BackupManifest {
+        schema_version: 1,
+        run: world.run.id.to_string(),
+        created_at: time::now(),
+        databases,
+    };
+    let text = serde_json::to_vec_pretty(&manifest).context("failed to write the manifest as JSON")?;
+    infra::files::write_private(&BackupManifest::path(&action.folder), &text)
+        .context("failed to write the backup's manifest")?;
+    let bytes: u64 = done.iter().map(DatabaseBackup::bytes).sum();
+    Ok(json!({ "bytes": bytes, "path": action.folder }))
+}
+
+pub(super) fn verify(action: &Backup, _: &World<'_>) -> Result<(), Failure> {
+    check(action).map_err(Failure::from)
+}
+
+/// A backup harms nobody, and going back is when one wants it most.
+pub(super) fn undo(_: &Backup, _: &World<'_>) -> Result<(), Failure> {
+    Ok(())
+}
+
+fn check(action: &Backup) -> anyhow::Result<()> {
+    let manifest = BackupManifest::read(&action.folder)?.context("the backup has no manifest: it is not complete")?;
+    for database in &action.databases {
+        let name = &database.name;
+        let wanted = manifest.databases.get(name).with_context(|| format!("the manifest does not name {name}"))?;
+        let (found, _) = infra::files::sha256(&DatabaseBackup::path(&action.folder, name))
+            .with_context(|| format!("failed to read the manifest of {name}"))?;
+        anyhow::ensure!(found == *wanted, "the manifest of {name} was changed after the backup");
+        let backup = DatabaseBackup::read(&action.folder, name)?.context("a manifest vanished")?;
+        backup.check_files(&action.folder)?;
+    }
+    Ok(())
+}
+
+fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<DatabaseBackup, Failure> {
+    let name = &database.name;
+    if let Ok(Some(done)) = DatabaseBackup::read(&action.folder, name)
+        && done.check_files(&action.folder).is_ok()
+    {
+        return Ok(done);
+    }
+    let archive = action.folder.join(name);
+    remove_partial(&archive, &DatabaseBackup::path(&action.folder, name))?;
+    let server = database.reader.server(world.vault);
+    let source = &database.source_database;
+    let taken_at = time::now();
+    let snapshot = Snapshot::open(&world.runner, &server, source)?;
+    let size = infra::postgres::facts::database(&world.runner, &server, source)?.bytes;
+    let dump = action.dump(database, world.vault, Some(snapshot.id()));
+    let finished = AtomicBool::new(false);
+    let (manifest, dumped) = std::thread::scope(|scope| {
+        let manifest = scope.spawn(|| {
+            manifest::collect(&world.runner, &server, source, Some(snapshot.id()), MANIFEST_WORKERS, &|_| {})
+        });
+        scope.spawn(|| {
+            watch(world, &finished, &format!("dump {name}"), size, || {
+                infra::files::dir_size(&archive).unwrap_or(0)
+            });
+        });
+        let dumped = world.runner.run(&dump);
+        finished.store(true, Ordering::SeqCst);
+        (manifest.join(), dumped)
+    });
+    dumped?;
+    let manifest: DatabaseManifest =
+        manifest.map_err(|_| Failure::new("the manifest's thread ended unexpectedly"))??;
+    if !snapshot.is_alive() {
+        return Err(Failure::new(format!("the snapshot of {name} was lost while it was being dumped")));
+    }
+    snapshot.close();
+    make_private(&archive).context("failed to make the archive private")?;
+    world.runner.run(&action.read_back(database, world.vault))?;
+    let backup = DatabaseBackup {
+        schema_version: 1,
+        name: name.clone(),
+        source_database: source.clone(),
+        taken_at,
+        manifest,
+        files: archive_files(&archive)?,
+    };
+    sync(&archive).context("failed to write the archive to disk")?;
+    backup.write(&action.folder)?;
+    Ok(backup)
+}
+
+/// Reports a growing number until the work is finished.
+pub(super) fn watch(world: &World<'_>, finished: &AtomicBool, task: &str, total: u64, now: impl Fn() -> u64) {
+    let ticks = infra::wait::until(world.runner.interrupt(), Duration::from_secs(86_400), || {
+        world.progress.bytes(task, now(), total);
+        finished.load(Ordering::SeqCst).then_some(())
+    });
+    // Interrupted or not, the work itself tells how it ended.
+    let _ = ticks;
+}
+
+fn remove_partial(archive: &Path, document: &Path) -> Result<(), Failure> {
+    let gone = |result: std::io::Result<()>| match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    gone(std::fs::remove_file(document)).context("failed to remove an unusable manifest")?;
+    gone(std::fs::remove_dir_all(archive)).context("failed to remove a partial archive")?;
+    Ok(())
+}
+
+/// pg_dump leaves files as the umask says; data is for its owner only.
+fn make_private(archive: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(archive, std::fs::Permissions::from_mode(0o700))?;
+        for entry in std::fs::read_dir(archive)? {
+            std::fs::set_permissions(entry?.path(), std::fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = archive;
+    Ok(())
+}
+
+/// pg_dump ran with `--no-sync` so that reading back need not wait; the archive must be on disk before it counts.
+fn sync(archive: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(archive)? {
+        // Write access, because Windows flushes only files that are open for writing.
+        std::fs::OpenOptions::new().read(true).write(true).open(entry?.path())?.sync_all()?;
+    }
+    infra::files::sync_dir(archive)
+}

@@ -1,0 +1,131 @@
+//! Point `.env` at the target: only the values change, and the previous bytes are kept first.
+
+use anyhow::Context;
+use backend_env::{Document, Reader, Reading, file};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use super::{Failure, Probe, World};
+use crate::config::Vault;
+use crate::model::Finding;
+use crate::plan::action::{Cutover, EnvChange, EnvFile, EnvValue};
+
+/// State file: SHA-256 of each file after the cutover, so that going back can tell whether somebody edited it since.
+const AFTER: &str = "cutover";
+
+#[derive(Default, Serialize, Deserialize)]
+struct After(BTreeMap<String, String>);
+
+pub(super) fn probe(action: &Cutover, world: &World<'_>) -> Result<Probe, Failure> {
+    let mut all = true;
+    for env in &action.files {
+        let bytes = read(env)?;
+        if is_written(env, &bytes, world.vault)? {
+            continue;
+        }
+        all = false;
+        if infra::files::sha256_bytes(&bytes) != env.sha256 {
+            return Ok(Probe::Conflict(
+                Finding::error("env.changed", format!("{} was edited after the plan was made", env.path.display()))
+                    .wanted("the file as it was, so that nobody's edit is lost")
+                    .hint("cargo xtask rollback, then: cargo xtask migrate"),
+            ));
+        }
+    }
+    Ok(if all { Probe::Satisfied } else { Probe::Absent })
+}
+
+pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failure> {
+    let mut after: After = world.run.load(AFTER)?.unwrap_or_default();
+    for env in &action.files {
+        let mut open = file::open(&env.path)
+            .map_err(|error| Failure::new(format!("failed to open {}: {error}", env.path.display())))?;
+        let mut document = open.document().clone();
+        if is_written(env, document.as_bytes(), world.vault)? {
+            continue;
+        }
+        if !env.before.exists() {
+            infra::files::write_private(&env.before, document.as_bytes())
+                .context("failed to keep the previous bytes")?;
+        }
+        let readers = Reader::for_document(&document);
+        for change in &env.changes {
+            let value = value(change, world.vault)?;
+            document.set(&change.key, value.as_bytes(), readers).map_err(|conflict| {
+                Failure::new(format!("{} cannot be set in {}: {conflict}", change.key, env.path.display()))
+            })?;
+        }
+        // Before the file itself: a crash in between leaves the old bytes, whose sum is the plan's.
+        after.0.insert(env.path.display().to_string(), infra::files::sha256_bytes(document.as_bytes()));
+        world.run.save(AFTER, &after)?;
+        open.save(&document)
+            .map_err(|error| Failure::new(format!("failed to write {}: {error}", env.path.display())))?;
+    }
+    Ok(json!({ "files": action.files.iter().map(|env| &env.path).collect::<Vec<_>>() }))
+}
+
+pub(super) fn verify(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
+    for env in &action.files {
+        if !is_written(env, &read(env)?, world.vault)? {
+            return Err(Failure::new(format!("{} does not name the target", env.path.display())));
+        }
+    }
+    Ok(())
+}
+
+/// The previous bytes come back, unless somebody edited the file since.
+pub(super) fn undo(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
+    let after: After = world.run.load(AFTER)?.unwrap_or_default();
+    for env in &action.files {
+        if !env.before.exists() {
+            continue;
+        }
+        let before = std::fs::read(&env.before).context("failed to read the kept bytes")?;
+        let now = read(env)?;
+        if now == before {
+            continue;
+        }
+        let written = after.0.get(&env.path.display().to_string());
+        if written != Some(&infra::files::sha256_bytes(&now)) {
+            let diff = Document::parse(now).diff(&Document::parse(before)).to_string();
+            return Err(Failure::new(format!(
+                "{} was edited after the cutover; going back would lose that edit\n{diff}",
+                env.path.display()
+            ))
+            .hint(format!("compare with {} and copy it back by hand", env.before.display())));
+        }
+        let mut open = file::open(&env.path)
+            .map_err(|error| Failure::new(format!("failed to open {}: {error}", env.path.display())))?;
+        open.save(&Document::parse(before))
+            .map_err(|error| Failure::new(format!("failed to write {}: {error}", env.path.display())))?;
+    }
+    Ok(())
+}
+
+fn read(env: &EnvFile) -> Result<Vec<u8>, Failure> {
+    Ok(std::fs::read(&env.path).with_context(|| format!("failed to read {}", env.path.display()))?)
+}
+
+/// Whether every key reads as wanted, as the application reads it.
+fn is_written(env: &EnvFile, bytes: &[u8], vault: &Vault) -> Result<bool, Failure> {
+    let document = Document::parse(bytes);
+    for change in &env.changes {
+        let wanted = value(change, vault)?;
+        match document.read(&change.key, Reader::PythonDotenv) {
+            Reading::Value(found) if found == wanted.as_bytes() => {}
+            _ => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+fn value(change: &EnvChange, vault: &Vault) -> Result<String, Failure> {
+    match &change.value {
+        EnvValue::Plain(value) => Ok(value.clone()),
+        EnvValue::Secret(name) => vault
+            .get(name)
+            .map(|secret| secret.expose().to_owned())
+            .ok_or_else(|| Failure::new(format!("the value of {} is not known", change.key))),
+    }
+}

@@ -1,0 +1,181 @@
+//! Stop one old instance and read it in isolation.
+
+use std::time::Duration;
+
+use infra::docker::{self, Container};
+use infra::postgres::facts;
+use serde_json::{Value, json};
+
+use super::{Failure, Probe, World, wait_for_query};
+use crate::model::Finding;
+use crate::plan::action::{Fence, Fenced};
+
+/// How long a reader may take; it may have to replay the WAL of a crash.
+const READER_LIMIT: Duration = Duration::from_secs(300);
+
+/// Satisfied when the old instance is down and the reader answers.
+pub(super) fn probe(action: &Fence, world: &World<'_>) -> Result<Probe, Failure> {
+    let runner = &world.runner;
+    match &action.fenced {
+        Fenced::Container { name, id, .. } => match docker::container(runner, name)? {
+            Some(old) if old.id == *id => {
+                let reader = docker::container(runner, &action.reader_name())?;
+                let reads = reader.is_some_and(|reader| reader.status == "running");
+                Ok(if reads && !old.is_running() { Probe::Satisfied } else { Probe::Absent })
+            }
+            found => Ok(Probe::Conflict(changed(action, found))),
+        },
+        Fenced::Volume { .. } => {
+            let reader = docker::container(runner, &action.reader_name())?;
+            Ok(if reader.is_some_and(|r| r.status == "running") { Probe::Satisfied } else { Probe::Absent })
+        }
+        Fenced::Cluster { cluster, .. } => {
+            let reads = cluster.is_running(runner)? && is_reader(action);
+            Ok(if reads { Probe::Satisfied } else { Probe::Absent })
+        }
+    }
+}
+
+pub(super) fn apply(action: &Fence, world: &World<'_>) -> Result<Value, Failure> {
+    let runner = &world.runner;
+    if let Fenced::Container { name, .. } = &action.fenced
+        && let Probe::Conflict(finding) = probe(action, world)?
+    {
+        return Err(Failure::from(finding).hint(format!("docker inspect {name}")));
+    }
+    match &action.fenced {
+        Fenced::Cluster { cluster, socket_dir, .. } => {
+            // A half-started reader or the old server: both must be down before the reader starts.
+            if cluster.is_running(runner)? && !is_reader(action) {
+                runner.run(&cluster.stop())?;
+            }
+            if !cluster.is_running(runner)? {
+                infra::files::private_dir(socket_dir)
+                    .and_then(|()| infra::postgres::cluster::give(socket_dir, cluster.account))
+                    .map_err(|e| Failure::new(format!("failed to make {}: {e}", socket_dir.display())))?;
+                runner.run(&action.start_reader())?;
+            }
+        }
+        Fenced::Container { .. } | Fenced::Volume { .. } => {
+            for cmd in action.stop() {
+                runner.run(&cmd)?;
+            }
+            remove_reader(action, world)?;
+            nobody_else_uses(action, world)?;
+            runner.run(&action.start_reader())?;
+        }
+    }
+    Ok(json!({ "reader": action.reader().server(world.vault).connect_hint(&action.source_database) }))
+}
+
+/// The reader answers, and it is the database that was meant.
+pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    let server = action.reader().server(world.vault);
+    if let Err(failure) = wait_for_query(world, &server, "template1", READER_LIMIT) {
+        let log = match &action.fenced {
+            Fenced::Cluster { .. } => String::new(),
+            _ => format!("\nits log:\n{}", docker::logs(&world.runner, &action.reader_name(), 10)),
+        };
+        return Err(Failure { message: format!("{}{log}", failure.message), ..failure });
+    }
+    let seen = facts::server(&world.runner, &server, "template1")?;
+    if !seen.databases.contains_key(&action.source_database) {
+        let have: Vec<&str> = seen.databases.keys().map(String::as_str).collect();
+        return Err(Failure::new(format!(
+            "the instance holds no database {}; it holds {}",
+            action.source_database,
+            have.join(", ")
+        )));
+    }
+    Ok(())
+}
+
+/// The reader goes, the old instance comes back as it was.
+pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    let runner = &world.runner;
+    match &action.fenced {
+        Fenced::Cluster { cluster, was_on, socket_dir, .. } => {
+            let running = cluster.is_running(runner)?;
+            if running && is_reader(action) {
+                runner.run(&action.stop_reader())?;
+            }
+            if was_on.is_some() && !cluster.is_running(runner)? {
+                for cmd in action.bring_back() {
+                    runner.run(&cmd)?;
+                }
+            }
+            let _ = std::fs::remove_dir_all(socket_dir);
+        }
+        Fenced::Container { .. } | Fenced::Volume { .. } => {
+            remove_reader(action, world)?;
+            for cmd in action.bring_back() {
+                runner.run(&cmd)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ends a reader that is no longer needed; the fence stays: the old instance is not started.
+pub(crate) fn release(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    match &action.fenced {
+        Fenced::Cluster { cluster, socket_dir, .. } => {
+            if cluster.is_running(&world.runner)? && is_reader(action) {
+                world.runner.run(&action.stop_reader())?;
+            }
+            let _ = std::fs::remove_dir_all(socket_dir);
+            Ok(())
+        }
+        _ => remove_reader(action, world),
+    }
+}
+
+/// Stops the reader cleanly before its container goes, so that the volume needs no recovery.
+fn remove_reader(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    let name = action.reader_name();
+    let Some(reader) = docker::container(&world.runner, &name)? else { return Ok(()) };
+    if reader.is_running() {
+        world.runner.run(&docker::stop(&name))?;
+    }
+    // Without -v: the volume belongs to the old instance.
+    let remove = infra::Cmd::new(docker::PROGRAM, format!("remove container {name}")).args(["rm", &name]);
+    world.runner.run(&remove)?;
+    Ok(())
+}
+
+/// Two servers on one volume destroy it, and across containers PostgreSQL's own lock file does not notice.
+fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    let data = match &action.fenced {
+        Fenced::Container { data, .. } => data.clone(),
+        Fenced::Volume { volume, .. } => Some(volume.clone()),
+        Fenced::Cluster { .. } => None,
+    };
+    let Some(data) = data else { return Ok(()) };
+    let uses = |container: &Container| {
+        container.is_running()
+            && container.mounts.iter().any(|m| m.volume.as_ref() == Some(&data) || m.source == data)
+    };
+    match docker::containers(&world.runner)?.into_iter().find(uses) {
+        None => Ok(()),
+        Some(other) => Err(Failure::new(format!("container {} still runs on volume {data}", other.name))
+            .hint(format!("docker stop {}", other.name))),
+    }
+}
+
+/// Whether the server that runs on the cluster is our reader: it was started with our socket folder or port.
+fn is_reader(action: &Fence) -> bool {
+    let Fenced::Cluster { cluster, socket_dir, reader_port, .. } = &action.fenced else { return false };
+    let options = cluster.start_options().unwrap_or_default();
+    let mark = if cfg!(unix) { socket_dir.display().to_string() } else { format!("port={reader_port}") };
+    options.contains(&mark)
+}
+
+fn changed(action: &Fence, found: Option<Container>) -> Finding {
+    let id = format!("source.{}.changed", action.database);
+    match found {
+        None => Finding::error(id, format!("the container that held {} is gone", action.database)),
+        Some(other) => Finding::error(id, format!("container {} was made anew since the plan was made", other.name)),
+    }
+    .wanted("the container that the plan was made for")
+    .hint("cargo xtask migrate")
+}

@@ -1,0 +1,190 @@
+//! The steps. Each can look (`probe`), act (`apply`), check (`verify`) and go back (`undo`); all four may run twice.
+
+mod application;
+mod backup;
+mod cutover;
+mod failure;
+mod fence;
+mod images;
+mod redis;
+mod restore;
+mod roles;
+mod schema;
+mod swap;
+mod target;
+
+use std::time::Duration;
+
+use infra::Runner;
+use serde_json::Value;
+
+use crate::config::Vault;
+use crate::model::{Finding, RunDir};
+use crate::plan::{Action, PlannedStep};
+
+pub use application::judge;
+pub use failure::Failure;
+
+/// What a step finds when it looks.
+#[derive(Debug)]
+pub enum Probe {
+    /// Not done: `apply` does it.
+    Absent,
+    /// Done already, as wanted.
+    Satisfied,
+    /// Something else is there: a person decides.
+    Conflict(Finding),
+}
+
+/// What the engine runs. It knows no step by name.
+pub trait Step {
+    /// What a step acts on.
+    type World;
+
+    /// Its name in the journal.
+    fn id(&self) -> &str;
+    /// What it does, in a few words.
+    fn title(&self) -> &str;
+    /// Looks, changes nothing.
+    ///
+    /// # Errors
+    /// When it cannot tell: an unknown is never a pass.
+    fn probe(&self, world: &Self::World) -> Result<Probe, Failure>;
+    /// Acts. Safe to repeat after a crash anywhere inside.
+    ///
+    /// # Errors
+    /// When it could not finish.
+    fn apply(&self, world: &Self::World) -> Result<Value, Failure>;
+    /// Checks that what `apply` promised is true now.
+    ///
+    /// # Errors
+    /// When it is not, or when it cannot be told.
+    fn verify(&self, world: &Self::World) -> Result<(), Failure>;
+    /// Goes back to what was there before. Safe to repeat, and safe when `apply` never ran.
+    ///
+    /// # Errors
+    /// When it could not finish.
+    fn undo(&self, world: &Self::World) -> Result<(), Failure>;
+}
+
+/// Where steps tell how far they are.
+pub trait Progress: Send + Sync {
+    /// Bytes done of a task, of an expected total.
+    fn bytes(&self, task: &str, done: u64, total: u64);
+    /// A line worth showing.
+    fn note(&self, text: &str);
+}
+
+/// What our steps act on.
+pub struct World<'a> {
+    /// Secrets.
+    pub vault: &'a Vault,
+    /// Runs programs, into this step's log.
+    pub runner: Runner,
+    /// The run's folder.
+    pub run: RunDir,
+    /// How far we are.
+    pub progress: &'a dyn Progress,
+}
+
+/// A planned step with its world's lifetime.
+pub struct Planned<'a> {
+    step: &'a PlannedStep,
+    _world: std::marker::PhantomData<&'a ()>,
+}
+
+impl<'a> Planned<'a> {
+    /// The steps of a plan.
+    pub fn all(steps: &'a [PlannedStep]) -> Vec<Self> {
+        steps.iter().map(|step| Self { step, _world: std::marker::PhantomData }).collect()
+    }
+}
+
+/// Hands each call to the action's own module.
+macro_rules! each {
+    ($action:expr, $method:ident, $world:expr) => {
+        match $action {
+            Action::Images(a) => images::$method(a, $world),
+            Action::Fence(a) => fence::$method(a, $world),
+            Action::Backup(a) => backup::$method(a, $world),
+            Action::StartTarget(a) => target::$method(a, $world),
+            Action::Restore(a) => restore::$method(a, $world),
+            Action::Swap(a) => swap::$method(a, $world),
+            Action::UpgradeSchema(a) => schema::$method(a, $world),
+            Action::Cutover(a) => cutover::$method(a, $world),
+            Action::StartRedis(a) => redis::$method(a, $world),
+            Action::CheckApplication(a) => application::$method(a, $world),
+        }
+    };
+}
+
+impl<'a> Step for Planned<'a> {
+    type World = World<'a>;
+
+    fn id(&self) -> &str {
+        &self.step.id
+    }
+
+    fn title(&self) -> &str {
+        &self.step.title
+    }
+
+    fn probe(&self, world: &World<'a>) -> Result<Probe, Failure> {
+        each!(&self.step.action, probe, world)
+    }
+
+    fn apply(&self, world: &World<'a>) -> Result<Value, Failure> {
+        each!(&self.step.action, apply, world)
+    }
+
+    fn verify(&self, world: &World<'a>) -> Result<(), Failure> {
+        each!(&self.step.action, verify, world)
+    }
+
+    fn undo(&self, world: &World<'a>) -> Result<(), Failure> {
+        each!(&self.step.action, undo, world)
+    }
+}
+
+/// Waits until a server answers a query; its last complaint is the error.
+fn wait_for_query(
+    world: &World<'_>,
+    server: &infra::postgres::Server,
+    database: &str,
+    limit: Duration,
+) -> Result<(), Failure> {
+    let mut complaint = None;
+    let answered = infra::wait::until(world.runner.interrupt(), limit, || {
+        match server.answers(&world.runner, database) {
+            Ok(()) => Some(()),
+            Err(error) => {
+                complaint = Some(error);
+                None
+            }
+        }
+    });
+    match (answered, complaint) {
+        (Ok(()), _) => Ok(()),
+        (Err(infra::wait::Stopped::Interrupted), _) => Err(Failure::interrupted(format!("wait for {}", server.label))),
+        (Err(infra::wait::Stopped::TimedOut), complaint) => {
+            let limit = humantime::format_duration(limit);
+            let complaint = complaint.map_or_else(String::new, |error| format!("\n{error}"));
+            Err(Failure::new(format!("{} answers no query within {limit}{complaint}", server.label)))
+        }
+    }
+}
+
+/// Runs one piece of work for each item at the same time. All are waited for; the first failure is returned.
+fn parallel<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, Failure> + Sync,
+) -> Result<Vec<R>, Failure> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
+        let results: Vec<Result<R, Failure>> = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::new("a worker ended unexpectedly"))))
+            .collect();
+        results.into_iter().collect()
+    })
+}

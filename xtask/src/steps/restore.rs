@@ -1,0 +1,223 @@
+//! Restore into incoming databases, compare each with its manifest, and remember which ones compared equal.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use infra::postgres::facts::{self, ServerFacts};
+use infra::postgres::manifest::{self, CompareOptions, Difference};
+use infra::postgres::{Script, Server, quote};
+use serde_json::{Value, json};
+
+use super::backup::watch;
+use super::{Failure, Probe, World, parallel, roles};
+use crate::model::backup::DatabaseBackup;
+use crate::plan::Roles;
+use crate::plan::action::{Restore, RestoreDatabase};
+
+/// State file: the object ids of databases that compared equal. An id survives the rename of the swap.
+pub(super) const COMPARED: &str = "compared";
+
+/// How many differences an error shows.
+const SHOWN: usize = 10;
+
+/// Sessions that compute one manifest.
+const MANIFEST_WORKERS: usize = 2;
+
+pub(super) fn probe(action: &Restore, world: &World<'_>) -> Result<Probe, Failure> {
+    let server = action.target.server(world.vault);
+    let seen = facts::server(&world.runner, &server, &action.maintenance_database)?;
+    let compared = compared(world)?;
+    let all = action.databases.iter().all(|database| is_there(&seen, &compared, database));
+    Ok(if all { Probe::Satisfied } else { Probe::Absent })
+}
+
+pub(super) fn apply(action: &Restore, world: &World<'_>) -> Result<Value, Failure> {
+    let server = action.target.server(world.vault);
+    let seen = facts::server(&world.runner, &server, &action.maintenance_database)?;
+    let compared = compared(world)?;
+    if action.roles == Roles::Preserve {
+        for database in &action.databases {
+            roles::recreate(action, database, world)?;
+        }
+    }
+    let open: Vec<&RestoreDatabase> =
+        action.databases.iter().filter(|database| !is_there(&seen, &compared, database)).collect();
+    let done = parallel(&open, |database| one(action, database, &seen, world))?;
+    Ok(json!({ "databases": done }))
+}
+
+pub(super) fn verify(action: &Restore, world: &World<'_>) -> Result<(), Failure> {
+    match probe(action, world)? {
+        Probe::Satisfied => Ok(()),
+        _ => Err(Failure::new("a restored database has vanished from the target")),
+    }
+}
+
+/// Removes incoming databases that carry this run's mark.
+pub(super) fn undo(action: &Restore, world: &World<'_>) -> Result<(), Failure> {
+    let server = action.target.server(world.vault);
+    if server.answers(&world.runner, &action.maintenance_database).is_err() {
+        // The target never started, or is gone: there is nothing of ours to remove.
+        return Ok(());
+    }
+    for database in &action.databases {
+        drop_incoming(action, &server, database, world)?;
+    }
+    Ok(())
+}
+
+fn one(
+    action: &Restore,
+    database: &RestoreDatabase,
+    seen: &ServerFacts,
+    world: &World<'_>,
+) -> Result<Value, Failure> {
+    let server = action.target.server(world.vault);
+    let (runner, incoming) = (&world.runner, database.incoming());
+    let backup = DatabaseBackup::read(&action.folder, &database.name)?
+        .with_context(|| format!("there is no archive of {}", database.name))?;
+    backup.check_files(&action.folder)?;
+    if seen.databases.contains_key(&incoming) {
+        drop_incoming(action, &server, database, world)?;
+    }
+    let wanted = &backup.manifest;
+    let create = action.create(database, &wanted.encoding, &wanted.collate, &wanted.ctype);
+    server.execute(runner, &action.maintenance_database, &create, format!("create database {incoming}"))?;
+    let finished = AtomicBool::new(false);
+    let restored = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            watch(world, &finished, &format!("restore {}", database.name), wanted.bytes, || {
+                size(world, &server, action, &incoming)
+            });
+        });
+        let restored = runner.run(&action.restore(database, world.vault));
+        finished.store(true, Ordering::SeqCst);
+        restored
+    });
+    restored?;
+    apply_settings(action, &server, database, &backup, world)?;
+    let analyze = Script::new("ANALYZE;");
+    let analyzed = std::thread::scope(|scope| {
+        // Statistics and comparison both only read; the slower one hides the faster.
+        let analyzed =
+            scope.spawn(|| server.execute(runner, &incoming, &analyze, format!("analyze {incoming}")));
+        let found = manifest::collect(runner, &server, &incoming, None, MANIFEST_WORKERS, &|_| {});
+        (analyzed.join(), found)
+    });
+    let found = analyzed.1?;
+    analyzed.0.map_err(|_| Failure::new("the analyze thread ended unexpectedly"))??;
+    let same_owners = action.roles == Roles::Preserve;
+    let options = CompareOptions { owners: same_owners, privileges: same_owners, ..CompareOptions::default() };
+    let differences = manifest::compare(wanted, &found, &options);
+    if !differences.is_empty() {
+        return Err(differ(database, &differences));
+    }
+    let seen = facts::database(runner, &server, &incoming)?;
+    let rows: u64 = found.tables.values().map(|table| table.rows).sum();
+    remember(world, &database.name, seen.oid)?;
+    world.run.save(&format!("restored-{}", database.name), &found)?;
+    Ok(json!({ "name": database.name, "rows": rows, "tables": found.tables.len(), "bytes": seen.bytes }))
+}
+
+fn differ(database: &RestoreDatabase, differences: &[Difference]) -> Failure {
+    let mut message = format!(
+        "the restored copy of {} differs from its manifest in {} places",
+        database.name,
+        differences.len()
+    );
+    for difference in differences.iter().take(SHOWN) {
+        message.push_str(&format!("\n  {difference}"));
+    }
+    Failure::new(message)
+}
+
+/// Settings that live in the catalogue of the instance and not in the archive (`ALTER DATABASE .. SET`).
+fn apply_settings(
+    action: &Restore,
+    server: &Server,
+    database: &RestoreDatabase,
+    backup: &DatabaseBackup,
+    world: &World<'_>,
+) -> Result<(), Failure> {
+    let incoming = database.incoming();
+    let mut sql = String::new();
+    for setting in backup.manifest.settings.iter().filter(|setting| setting.role.is_none()) {
+        // Lists (search_path) are stored as PostgreSQL writes them; one quoted string would be one name.
+        let list = matches!(
+            setting.name.as_str(),
+            "search_path" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries"
+        );
+        let value = if list { setting.value.clone() } else { format!("'{}'", setting.value.replace('\'', "''")) };
+        sql.push_str(&format!(
+            "ALTER DATABASE {} SET {} TO {value};\n",
+            quote::ident(&incoming),
+            quote::ident(&setting.name)
+        ));
+    }
+    if sql.is_empty() {
+        return Ok(());
+    }
+    let what = format!("apply the settings of database {}", database.name);
+    server.execute(&world.runner, &action.maintenance_database, &Script::new(sql), what)?;
+    Ok(())
+}
+
+/// Drops an incoming database, but only one that carries this run's mark.
+fn drop_incoming(
+    action: &Restore,
+    server: &Server,
+    database: &RestoreDatabase,
+    world: &World<'_>,
+) -> Result<(), Failure> {
+    let incoming = database.incoming();
+    let ask = Script::new(
+        "SELECT coalesce(json_agg(shobj_description(oid, 'pg_database')), '[]'::json) \
+         FROM pg_database WHERE datname = :'incoming';",
+    )
+    .var("incoming", &incoming);
+    let what = format!("ask whose database {incoming} is");
+    let marks: Vec<Option<String>> = server.json(&world.runner, &action.maintenance_database, &ask, what)?;
+    match marks.first() {
+        None => Ok(()),
+        Some(Some(mark)) if *mark == action.mark() => {
+            let drop = Script::new("DROP DATABASE :\"incoming\" WITH (FORCE);").var("incoming", &incoming);
+            let what = format!("drop the unfinished database {incoming}");
+            server.execute(&world.runner, &action.maintenance_database, &drop, what)?;
+            Ok(())
+        }
+        // A left-over of a run that was killed: ours, but perhaps the only trace somebody wants to look at.
+        Some(mark) => Err(Failure::new(format!(
+            "database {incoming} exists and is not of this run ({})",
+            mark.as_deref().unwrap_or("no comment")
+        ))
+        .hint(format!("{} -c 'DROP DATABASE {}'", server.connect_hint(&action.maintenance_database), quote::ident(&incoming)))),
+    }
+}
+
+fn size(world: &World<'_>, server: &Server, action: &Restore, database: &str) -> u64 {
+    let ask = Script::new("SELECT pg_database_size(:'database');").var("database", database);
+    server.json(&world.runner, &action.maintenance_database, &ask, "measure progress").unwrap_or(0)
+}
+
+pub(super) fn compared(world: &World<'_>) -> Result<BTreeMap<String, u64>, Failure> {
+    Ok(world.run.load(COMPARED)?.unwrap_or_default())
+}
+
+/// Adds one database to the state file. Databases finish at the same time, so writers take turns.
+fn remember(world: &World<'_>, name: &str, oid: u64) -> Result<(), Failure> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut all = compared(world)?;
+    all.insert(name.to_owned(), oid);
+    world.run.save(COMPARED, &all)?;
+    Ok(())
+}
+
+/// Whether the database that compared equal is still there, as incoming or already in place.
+fn is_there(seen: &ServerFacts, compared: &BTreeMap<String, u64>, database: &RestoreDatabase) -> bool {
+    let names = [database.incoming(), database.target_name.clone()];
+    compared.get(&database.name).is_some_and(|oid| {
+        names.iter().any(|name| seen.databases.get(name).is_some_and(|entry| entry.oid == *oid))
+    })
+}

@@ -1,0 +1,154 @@
+//! Put the compared databases in place.
+
+use infra::postgres::facts::{self, ServerFacts};
+use infra::postgres::{Script, Server, quote};
+use serde_json::{Value, json};
+
+use super::restore::compared;
+use super::{Failure, Probe, World};
+use crate::model::Finding;
+use crate::plan::action::{Swap, SwapDatabase};
+
+pub(super) fn probe(action: &Swap, world: &World<'_>) -> Result<Probe, Failure> {
+    let server = action.target.server(world.vault);
+    let seen = facts::server(&world.runner, &server, &action.maintenance_database)?;
+    let mut all_there = true;
+    for database in &action.databases {
+        if in_place(&seen, database, world)? {
+            continue;
+        }
+        all_there = false;
+        if !action.set_aside && seen.databases.contains_key(&database.target_name) {
+            let facts = facts::database(&world.runner, &server, &database.target_name)?;
+            if !facts.is_empty() {
+                return Ok(Probe::Conflict(not_empty(action, database, facts.relations)));
+            }
+        }
+    }
+    Ok(if all_there { Probe::Satisfied } else { Probe::Absent })
+}
+
+pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> {
+    let server = action.target.server(world.vault);
+    let maintenance = &action.maintenance_database;
+    let seen = facts::server(&world.runner, &server, maintenance)?;
+    let mut renames = Vec::new();
+    for database in &action.databases {
+        if in_place(&seen, database, world)? {
+            continue;
+        }
+        if !seen.databases.contains_key(&database.incoming) {
+            return Err(Failure::new(format!("database {} is not there", database.incoming)));
+        }
+        if seen.databases.contains_key(&database.target_name) {
+            renames.push((database.target_name.clone(), database.before(&action.run)));
+        }
+        renames.push((database.incoming.clone(), database.target_name.clone()));
+    }
+    rename(action, &server, world, &renames, "put the databases in place")?;
+    let mut kept = Vec::new();
+    for database in &action.databases {
+        let before = database.before(&action.run);
+        clear_mark(action, &server, database, world)?;
+        if facts::server(&world.runner, &server, maintenance)?.databases.contains_key(&before) {
+            // Nobody knows this name yet, so what is empty now stays empty.
+            if facts::database(&world.runner, &server, &before)?.is_empty() {
+                let drop = Script::new("DROP DATABASE :\"before\";").var("before", &before);
+                server.execute(&world.runner, maintenance, &drop, format!("drop the empty database {before}"))?;
+            } else {
+                kept.push(before);
+            }
+        }
+    }
+    Ok(json!({ "kept": kept }))
+}
+
+pub(super) fn verify(action: &Swap, world: &World<'_>) -> Result<(), Failure> {
+    match probe(action, world)? {
+        Probe::Satisfied => Ok(()),
+        _ => Err(Failure::new("a database is not the one that compared equal")),
+    }
+}
+
+/// What we put in place goes aside under its own name; what was there before comes back.
+pub(super) fn undo(action: &Swap, world: &World<'_>) -> Result<(), Failure> {
+    let server = action.target.server(world.vault);
+    let maintenance = &action.maintenance_database;
+    if server.answers(&world.runner, maintenance).is_err() {
+        return Ok(());
+    }
+    let seen = facts::server(&world.runner, &server, maintenance)?;
+    let mut renames = Vec::new();
+    for database in &action.databases {
+        if in_place(&seen, database, world)? {
+            renames.push((database.target_name.clone(), database.undone(&action.run)));
+        }
+        if seen.databases.contains_key(&database.before(&action.run)) {
+            renames.push((database.before(&action.run), database.target_name.clone()));
+        }
+    }
+    rename(action, &server, world, &renames, "put the old databases back")?;
+    let seen = facts::server(&world.runner, &server, maintenance)?;
+    for database in &action.databases {
+        // The empty database that the swap dropped.
+        if !seen.databases.contains_key(&database.target_name) {
+            let create = Script::new("CREATE DATABASE :\"name\";").var("name", &database.target_name);
+            let what = format!("create the empty database {}", database.target_name);
+            server.execute(&world.runner, maintenance, &create, what)?;
+        }
+    }
+    Ok(())
+}
+
+fn rename(
+    action: &Swap,
+    server: &Server,
+    world: &World<'_>,
+    renames: &[(String, String)],
+    what: &str,
+) -> Result<(), Failure> {
+    if renames.is_empty() {
+        return Ok(());
+    }
+    for (from, _) in renames {
+        let end = action.end_sessions(from);
+        let what = format!("end the sessions of database {from}");
+        server.execute(&world.runner, &action.maintenance_database, &end, what)?;
+    }
+    server.execute(&world.runner, &action.maintenance_database, &action.rename(renames), what)?;
+    Ok(())
+}
+
+/// Takes our mark off; a database that carried a comment of its own got it from the archive's manifest.
+fn clear_mark(action: &Swap, server: &Server, database: &SwapDatabase, world: &World<'_>) -> Result<(), Failure> {
+    let manifest = world
+        .run
+        .load::<infra::postgres::manifest::DatabaseManifest>(&format!("restored-{}", database.name))?;
+    let comment = crate::model::backup::DatabaseBackup::read(&world.run.backup(), &database.name)?
+        .and_then(|backup| backup.manifest.comment);
+    drop(manifest);
+    let sql = format!("COMMENT ON DATABASE {} IS ", quote::ident(&database.target_name));
+    let script = match comment {
+        Some(comment) => Script::new(format!("{sql}:'comment';")).var("comment", comment),
+        None => Script::new(format!("{sql}NULL;")),
+    };
+    let what = format!("take the mark off database {}", database.target_name);
+    server.execute(&world.runner, &action.maintenance_database, &script, what)?;
+    Ok(())
+}
+
+/// Whether the real name belongs to the database that compared equal in this run.
+fn in_place(seen: &ServerFacts, database: &SwapDatabase, world: &World<'_>) -> Result<bool, Failure> {
+    let compared = compared(world)?;
+    let entry = seen.databases.get(&database.target_name);
+    Ok(entry.is_some_and(|entry| compared.get(&database.name) == Some(&entry.oid)))
+}
+
+fn not_empty(action: &Swap, database: &SwapDatabase, relations: u64) -> Finding {
+    Finding::error(
+        format!("target.{}.not-empty", database.name),
+        format!("database {} exists on the target and holds {relations} relations", database.target_name),
+    )
+    .wanted(format!("an empty database, or to keep it as {}", database.before(&action.run)))
+    .hint("cargo xtask rollback, then: cargo xtask migrate --set-aside-existing")
+}

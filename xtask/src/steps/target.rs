@@ -1,0 +1,87 @@
+//! Start the new instance and wait for a query.
+
+use std::time::Duration;
+
+use infra::docker;
+use serde_json::{Value, json};
+
+use super::{Failure, Probe, World, wait_for_query};
+use crate::plan::action::{StartTarget, TargetControl};
+
+pub(super) fn probe(action: &StartTarget, world: &World<'_>) -> Result<Probe, Failure> {
+    // Compose decides itself what is missing, and `up` is safe to repeat; a running cluster is not started again.
+    let answers = || {
+        let server = action.instance.server(world.vault);
+        server.answers(&world.runner, &action.maintenance_database).is_ok()
+    };
+    match &action.control {
+        TargetControl::Compose { .. } => Ok(Probe::Absent),
+        TargetControl::Cluster(cluster) if !cluster.is_running(&world.runner)? => Ok(Probe::Absent),
+        TargetControl::Cluster(_) | TargetControl::External if answers() => Ok(Probe::Satisfied),
+        TargetControl::Cluster(_) | TargetControl::External => Ok(Probe::Absent),
+    }
+}
+
+pub(super) fn apply(action: &StartTarget, world: &World<'_>) -> Result<Value, Failure> {
+    match &action.control {
+        TargetControl::Compose { container, .. } => {
+            for cmd in action.commands() {
+                let started = world.runner.stream(&cmd, |_| {});
+                started.map_err(|error| {
+                    Failure::from(error).hint(format!("docker logs --tail 20 {container}"))
+                })?;
+            }
+        }
+        TargetControl::Cluster(cluster) => {
+            if !cluster.is_running(&world.runner)? {
+                world.runner.run(&action.start_cluster(cluster))?;
+            }
+        }
+        TargetControl::External => {}
+    }
+    Ok(json!({ "host": action.published.0, "port": action.published.1, "user": action.instance.user }))
+}
+
+/// A query over TCP, and the port where the application will look for it.
+pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Failure> {
+    let server = action.instance.server(world.vault);
+    let limit = Duration::from_secs(action.limit_seconds);
+    if let Err(failure) = wait_for_query(world, &server, &action.maintenance_database, limit) {
+        return Err(match &action.control {
+            TargetControl::Compose { container, .. } => Failure {
+                message: format!("{}\nits log:\n{}", failure.message, docker::logs(&world.runner, container, 10)),
+                ..failure
+            },
+            _ => failure,
+        });
+    }
+    let (host, port) = &action.published;
+    if !infra::ports::is_open(host, *port, Duration::from_secs(5)) {
+        return Err(Failure::new(format!("the target answers, but not on {host}:{port} where .env will point"))
+            .hint("cargo xtask migrate --set target.port=PORT"));
+    }
+    Ok(())
+}
+
+/// Stops what we started; nothing that ran before.
+pub(super) fn undo(action: &StartTarget, world: &World<'_>) -> Result<(), Failure> {
+    match &action.control {
+        TargetControl::Compose { container, .. } => {
+            let there = docker::container(&world.runner, container)?.is_some_and(|c| c.is_running());
+            if there {
+                for cmd in action.stop() {
+                    world.runner.run(&cmd)?;
+                }
+            }
+        }
+        TargetControl::Cluster(cluster) => {
+            if cluster.is_running(&world.runner)? {
+                for cmd in action.stop() {
+                    world.runner.run(&cmd)?;
+                }
+            }
+        }
+        TargetControl::External => {}
+    }
+    Ok(())
+}
