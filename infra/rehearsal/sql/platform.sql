@@ -12,6 +12,7 @@ SET LOCAL client_encoding = 'UTF8';
 SET LOCAL timezone = 'UTC';
 SET LOCAL datestyle = 'ISO, MDY';
 SET LOCAL synchronous_commit = off;
+SET LOCAL jit = off;
 SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA billing;
@@ -88,7 +89,7 @@ SELECT (ARRAY['결함 검출', 'Lane "keeping"', E'path\\to'])[1 + i % 3] || ' '
        jsonb_build_object('gpu', i % 8, '지역', '서울'), timestamptz '2024-10-01 00:00:00+00' + i * interval '3 hours'
 FROM generate_series(1, :projects) AS i;
 INSERT INTO training_jobs (project_id, state, command, hyperparameters, gpu_hours, started_at, finished_at)
-SELECT 1 + i % :projects, (enum_range(NULL::job_state))[1 + i % 4],
+SELECT 1 + i % :projects, ('{queued,running,succeeded,failed}'::job_state[])[1 + i % 4],
        E'python train.py \\\n\t--seed ' || i, jsonb_build_object('lr', 1.0 / (i + 1), 'epochs', i % 100),
        CASE WHEN i % 4 <> 0 THEN i % 1000 / 7.0 END,
        timestamptz '2025-01-01 00:00:00+00' + i * interval '97 seconds',
@@ -136,4 +137,3 @@ BEGIN
 END
 $do$;
 COMMIT;
-ANALYZE;

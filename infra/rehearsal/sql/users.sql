@@ -16,6 +16,7 @@ SET LOCAL client_encoding = 'UTF8';
 SET LOCAL timezone = 'UTC';
 SET LOCAL datestyle = 'ISO, MDY';
 SET LOCAL synchronous_commit = off;
+SET LOCAL jit = off;
 SET LOCAL client_min_messages = warning;
 
 CREATE DOMAIN email AS text CHECK (VALUE ~ '^[^@[:space:]]+@[^@[:space:]]+$');
@@ -101,7 +102,7 @@ SELECT 'user' || i || '@team' || i % 10 || '.example',
        (ARRAY['ko-KR', 'en-US'])[1 + i % 2]
 FROM generate_series(1, :users) AS i;
 INSERT INTO memberships
-SELECT i, 1 + i % :organizations, (enum_range(NULL::membership_role))[1 + i % 4] FROM generate_series(1, :users) AS i;
+SELECT i, 1 + i % :organizations, ('{guest,member,admin,owner}'::membership_role[])[1 + i % 4] FROM generate_series(1, :users) AS i;
 INSERT INTO api_tokens
 SELECT decode(md5('t' || i), 'hex'), i, ARRAY['read', 'write:' || i],
        tstzrange(timestamptz '2025-01-01 00:00:00+00', CASE WHEN i % 2 = 0 THEN timestamptz '2026-01-01 00:00:00+00' END)
@@ -136,4 +137,3 @@ BEGIN
 END
 $do$;
 COMMIT;
-ANALYZE;

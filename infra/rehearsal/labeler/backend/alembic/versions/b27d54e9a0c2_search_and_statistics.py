@@ -10,7 +10,6 @@ down_revision = "a1f0c3d27e41"
 
 INDEXES = r"""
 CREATE INDEX annotations_project_state_idx ON annotations (project_id, state);
-CREATE INDEX annotations_image_idx ON annotations (image_id);
 CREATE UNIQUE INDEX annotations_image_class_id_key ON annotations (image_id, class_code, id);
 CREATE INDEX annotations_annotator_idx ON annotations (annotator_id) INCLUDE (state);
 CREATE INDEX annotations_created_at_idx ON annotations (created_at DESC);
