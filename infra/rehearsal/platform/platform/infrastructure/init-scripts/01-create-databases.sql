@@ -1,0 +1,3 @@
+-- Runs once, on an empty volume. The database named by POSTGRES_DB exists already.
+CREATE DATABASE users OWNER admin;
+CREATE DATABASE labeler OWNER admin;
