@@ -1,6 +1,11 @@
 //! The stand-in images on a real engine. Needs Docker and Debian's or Ubuntu's packages, so it runs on request:
 //! `cargo test -p infra --test images -- --ignored`.
 #![cfg(target_os = "linux")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and --nocapture shows the progress"
+)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

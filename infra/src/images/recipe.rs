@@ -31,8 +31,21 @@ const PACKAGES: [&str; 14] = [
 ];
 
 /// The build context's own files.
-const CONTEXT: [(&str, &str); 6] = [
-    ("Dockerfile", include_str!("../../rehearsal/images/Dockerfile")),
+const CONTEXT: [(&str, &str); 7] = [
+    (
+        "postgres.Dockerfile",
+        concat!(
+            include_str!("../../rehearsal/images/base.Dockerfile"),
+            include_str!("../../rehearsal/images/postgres.Dockerfile")
+        ),
+    ),
+    (
+        "redis.Dockerfile",
+        concat!(
+            include_str!("../../rehearsal/images/base.Dockerfile"),
+            include_str!("../../rehearsal/images/redis.Dockerfile")
+        ),
+    ),
     ("group", include_str!("../../rehearsal/images/group")),
     (
         "nsswitch.conf",
@@ -112,20 +125,17 @@ impl Recipe {
             image,
             "--label",
             &format!("{RECIPE}={}", self.digest()),
+            "--file",
         ]);
         match self {
-            Self::Redis => cmd = cmd.args(["--target", "redis"]),
+            Self::Redis => cmd = cmd.arg(context.join("redis.Dockerfile")),
             Self::Postgres { major } => {
                 let archive = context.join(format!("postgres-{major}.tar"));
                 if !archive.exists() {
                     make_postgres(runner, major, cache, &archive, progress)?;
                 }
-                cmd = cmd.args([
-                    "--target",
-                    "postgres",
-                    "--build-arg",
-                    &format!("PG_MAJOR={major}"),
-                ]);
+                cmd = cmd.arg(context.join("postgres.Dockerfile"));
+                cmd = cmd.args(["--build-arg", &format!("PG_MAJOR={major}")]);
                 if major >= 18 {
                     // PostgreSQL 18's published image keeps each version's cluster in a folder of its own.
                     let data = format!("PGDATA=/var/lib/postgresql/{major}/docker");
