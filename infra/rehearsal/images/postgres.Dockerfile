@@ -1,8 +1,6 @@
-ARG PG_MAJOR=16
 # PostgreSQL 18's image moved the data directory and the volume (docker-library/postgres, 2025).
-ARG PGDATA=/var/lib/postgresql/data
-ARG PGVOLUME=/var/lib/postgresql/data
-ENV PG_MAJOR=$PG_MAJOR PGDATA=$PGDATA
+ARG PG_MAJOR=16 PGDATA=/var/lib/postgresql/data PGVOLUME=/var/lib/postgresql/data
+ENV LANG=en_US.utf8 PG_MAJOR=$PG_MAJOR PGDATA=$PGDATA
 ADD postgres-${PG_MAJOR}.tar /usr/local/lib/postgres/
 COPY postgres-entrypoint /usr/local/bin/docker-entrypoint.sh
 # The wheel's servers listen on localhost and put their socket in /tmp, where its programs look for it;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::apt::{Apt, Family};
-use super::{ImageError, build_problems, lock, recipe};
+use super::{ImageError, host_for, lock, recipe};
 use crate::command::Runner;
 use crate::compose::Program;
 use crate::files;
@@ -25,7 +25,7 @@ pub fn ensure_compose_v2(
     if Program::Plugin.version(runner).is_some() {
         return Ok(None);
     }
-    let host = build_problems().map_err(|problems| ImageError::Unavailable {
+    let host = host_for(runner, false).map_err(|problems| ImageError::Unavailable {
         what: "Docker Compose v2".to_owned(),
         pull: String::new(),
         problems,

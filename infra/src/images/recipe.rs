@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::apt::{Apt, Family, Host};
-use super::{ImageError, Problem, RECIPE};
+use super::{BUILT_FROM, ImageError, Problem, RECIPE};
 use crate::command::{Cmd, Runner};
 use crate::{docker, files};
 
@@ -119,13 +119,12 @@ impl Recipe {
         if !rootfs.exists() {
             make_rootfs(runner, host, cache, &rootfs, progress)?;
         }
+        let labels = [
+            format!("{BUILT_FROM}=packages"),
+            format!("{RECIPE}={}", self.digest()),
+        ];
         let mut cmd = Cmd::new(docker::PROGRAM, format!("build image {image} from packages")).args([
-            "build",
-            "--tag",
-            image,
-            "--label",
-            &format!("{RECIPE}={}", self.digest()),
-            "--file",
+            "build", "--tag", image, "--label", &labels[0], "--label", &labels[1], "--file",
         ]);
         match self {
             Self::Redis => cmd = cmd.arg(context.join("redis.Dockerfile")),
