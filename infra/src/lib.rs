@@ -11,6 +11,7 @@ pub mod docker;
 pub mod files;
 pub mod git;
 pub mod http;
+pub mod images;
 pub mod interrupt;
 pub mod ports;
 pub mod postgres;
