@@ -1,8 +1,16 @@
 //! `cargo xtask`: moves three PostgreSQL instances into one, checked at every step.
+//!
+//! Data flows one way, and a module imports only from those before it:
+//! model, config, observe, plan, steps, engine, report, cli.
 
 mod cli;
 mod config;
+mod engine;
 mod model;
+mod observe;
+mod plan;
+mod report;
+mod steps;
 
 use std::process::ExitCode;
 

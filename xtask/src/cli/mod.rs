@@ -1,8 +1,121 @@
-//! The command line.
-use crate::model::Exit;
+//! The command line: one file per command, its arguments and its function side by side.
+
+mod context;
+mod migrate;
+mod status;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigError;
+use crate::model::{Exit, Finding};
+
+pub(crate) use context::Context;
+
+/// Moves the platform's, the users' and the labeler's PostgreSQL instances into one, checked at every step.
+///
+/// Results go to standard output, everything else to standard error. Nothing changes before a plan was shown and
+/// confirmed, and `rollback` brings the old instances back at any point before `cleanup`.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Global {
+    /// Which profile of the settings to use
+    #[arg(long, global = true, value_name = "NAME", default_value = crate::DEFAULT_PROFILE)]
+    pub(crate) profile: String,
+    /// Set one setting, for example --set target.port=5440
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub(crate) sets: Vec<String>,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto")]
+    pub(crate) color: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Migrate(migrate::MigrateArgs),
+    Status(status::StatusArgs),
+}
+
+/// Parses, dispatches, tells how it ended.
 pub(crate) fn main() -> Exit {
-    let w = crate::config::Workspace::find().unwrap();
-    let l = crate::config::load(&w, "development", &[], &[]).unwrap();
-    let _ = l;
-    Exit::Ok
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not faults.
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let _ = error.print();
+            return code;
+        }
+    };
+    let result = match cli.command {
+        Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
+        Command::Status(args) => status::cmd_status(&cli.global, &args),
+    };
+    result.unwrap_or_else(|error| report(&error))
+}
+
+/// An ending that is not a fault of this tool: a message, lines to paste, and a code.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// How it ended.
+    pub(crate) exit: Exit,
+    /// What to say.
+    pub(crate) message: String,
+    /// Lines to paste, at most two are shown.
+    pub(crate) hints: Vec<String>,
+}
+
+impl Ending {
+    /// An ending without hints.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hints: Vec::new() }
+    }
+
+    /// Adds a line to paste.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl std::fmt::Display for Ending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Ending {}
+
+/// Findings that forbid going on.
+pub(crate) fn refuse(findings: &[Finding]) -> Ending {
+    let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let errors = findings.iter().filter(|f| f.severity == crate::model::Severity::Error).count();
+    let noun = if errors == 1 { "finding forbids" } else { "findings forbid" };
+    Ending::new(Exit::Preconditions, format!("{}\n\n{errors} {noun} going on; nothing was changed", text.join("\n")))
+}
+
+/// Prints an error once, with its hints, and gives its exit code.
+#[expect(clippy::print_stderr, reason = "the one place where a command's error reaches the person")]
+fn report(error: &anyhow::Error) -> Exit {
+    if let Some(ending) = error.downcast_ref::<Ending>() {
+        eprintln!("{ending}");
+        for hint in ending.hints.iter().take(2) {
+            eprintln!("hint: {hint}");
+        }
+        return ending.exit;
+    }
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        eprintln!("error: {error}");
+        return Exit::Usage;
+    }
+    eprintln!("error: {error:#}");
+    Exit::Unexpected
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use backend_env::{Document, Reader, Reading};
-use infra::Secret;
+use infra::{Runner, Secret};
 use serde::{Deserialize, Serialize};
 
 use super::{Eyes, LabelerSeen};
-use crate::config::{EnvMapping, SecretName, Vault};
+use crate::config::{EnvMapping, SecretName, Settings, Vault};
 
 /// One `.env` file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,6 +93,16 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
         seen.mappings.insert(database.clone(), mapping);
     }
     seen
+}
+
+/// The sources' passwords as a kept copy of a `.env` file has them: after the cutover only the copy knows.
+pub fn learn_kept(settings: &Settings, runner: &Runner, bytes: &[u8], vault: &mut Vault) {
+    let document = Document::parse(bytes);
+    for (database, settings) in &settings.databases {
+        if let Some(password) = text(&document, &settings.env.password) {
+            vault.insert(runner, SecretName::Source(database.clone()), Secret::new(password));
+        }
+    }
 }
 
 fn mapping(document: &Document, keys: &EnvMapping) -> MappingSeen {

@@ -19,7 +19,7 @@ use crate::model::Finding;
 
 pub use application::RunningApplication;
 pub use docker::DockerSeen;
-pub use env::{EnvSeen, KeySeen, MappingSeen};
+pub use env::{EnvSeen, KeySeen, MappingSeen, learn_kept};
 pub use ports::Holder;
 pub use repositories::{AlembicSeen, LabelerSeen, PlatformSeen};
 pub use sources::{SourceSeen, SourceState};

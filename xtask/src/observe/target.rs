@@ -10,7 +10,7 @@ use infra::redis::Pong;
 use serde::{Deserialize, Serialize};
 
 use super::{DockerSeen, Eyes, Holder, ports, servers};
-use crate::config::{Control, SecretName, Vault};
+use crate::config::{Control, Vault};
 use crate::model::Finding;
 
 /// The new instance.
@@ -53,13 +53,10 @@ pub struct RedisSeen {
 pub(super) fn look(
     eyes: &Eyes<'_>,
     docker: &DockerSeen,
-    vault: &mut Vault,
+    vault: &Vault,
     findings: &mut Vec<Finding>,
 ) -> TargetSeen {
     let settings = &eyes.settings.target;
-    if let Some(password) = &settings.password {
-        vault.insert(eyes.runner, SecretName::Target, password.clone());
-    }
     let mut seen = TargetSeen {
         container: docker.container(&settings.container).cloned(),
         running: false,

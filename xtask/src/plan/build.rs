@@ -25,6 +25,8 @@ pub struct Request {
     pub pull: bool,
     /// Whether existing content on the target may be kept under another name.
     pub set_aside: bool,
+    /// Whether the target's password is known.
+    pub target_password: bool,
     /// Ports that were free when the plan was made, for readers of local clusters.
     pub reader_ports: Vec<u16>,
 }
@@ -48,7 +50,7 @@ pub fn build(
         folder: workspace.runs().join(request.run.as_str()),
     };
     let fences = builder.fences()?;
-    let moved: Vec<&str> = fences.iter().map(|fence| fence.database.as_str()).collect();
+    let moved: Vec<String> = fences.iter().map(|fence| fence.database.clone()).collect();
     let mut steps = Vec::new();
     let mut add = |id: &str, title: String, reason: &str, action: Action| {
         let commands = action.commands(vault).iter().map(ToString::to_string).collect();
@@ -88,12 +90,14 @@ pub fn build(
         let reason = "the proof: the application itself says that it works, in its bodies and not only its status";
         add("application", "ask the application".to_owned(), reason, Action::CheckApplication(application));
     }
+    let reason = "the old instances stay stopped, their volumes untouched, until `cleanup`";
+    add("release", "close the readers".to_owned(), reason, Action::Release(Release { fences }));
     Ok(Plan {
         schema_version: 1,
         run: request.run.clone(),
         profile: loaded.profile.clone(),
         roles: request.roles,
-        databases: moved.iter().map(ToString::to_string).collect(),
+        databases: moved,
         inputs: inputs(loaded, seen),
         steps,
     })

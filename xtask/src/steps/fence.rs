@@ -117,7 +117,7 @@ pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
 }
 
 /// Ends a reader that is no longer needed; the fence stays: the old instance is not started.
-pub(crate) fn release(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
+pub(super) fn release(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     match &action.fenced {
         Fenced::Cluster { cluster, socket_dir, .. } => {
             if cluster.is_running(&world.runner)? && is_reader(action) {
@@ -127,6 +127,18 @@ pub(crate) fn release(action: &Fence, world: &World<'_>) -> Result<(), Failure> 
             Ok(())
         }
         _ => remove_reader(action, world),
+    }
+}
+
+/// Whether the old instance or its reader runs.
+pub(super) fn something_runs(action: &Fence, world: &World<'_>) -> Result<bool, Failure> {
+    let runs = |name: &str| -> Result<bool, Failure> {
+        Ok(docker::container(&world.runner, name)?.is_some_and(|container| container.is_running()))
+    };
+    match &action.fenced {
+        Fenced::Cluster { cluster, .. } => Ok(cluster.is_running(&world.runner)?),
+        Fenced::Volume { .. } => runs(&action.reader_name()),
+        Fenced::Container { name, .. } => Ok(runs(name)? || runs(&action.reader_name())?),
     }
 }
 

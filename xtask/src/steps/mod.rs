@@ -7,6 +7,7 @@ mod failure;
 mod fence;
 mod images;
 mod redis;
+mod release;
 mod restore;
 mod roles;
 mod schema;
@@ -114,6 +115,7 @@ macro_rules! each {
             Action::Cutover(a) => cutover::$method(a, $world),
             Action::StartRedis(a) => redis::$method(a, $world),
             Action::CheckApplication(a) => application::$method(a, $world),
+            Action::Release(a) => release::$method(a, $world),
         }
     };
 }

@@ -7,6 +7,7 @@ mod cutover;
 mod fence;
 mod images;
 mod redis;
+mod release;
 mod restore;
 mod schema;
 mod swap;
@@ -22,6 +23,7 @@ pub use cutover::{Cutover, EnvChange, EnvFile, EnvValue};
 pub use fence::{Fence, Fenced};
 pub use images::Images;
 pub use redis::StartRedis;
+pub use release::Release;
 pub use restore::{Restore, RestoreDatabase};
 pub use schema::UpgradeSchema;
 pub use swap::{Swap, SwapDatabase};
@@ -53,6 +55,8 @@ pub enum Action {
     StartRedis(StartRedis),
     /// Start the application, ask it, stop it.
     CheckApplication(CheckApplication),
+    /// Close the readers.
+    Release(Release),
 }
 
 impl Action {
@@ -69,6 +73,7 @@ impl Action {
             Self::Cutover(_) => Vec::new(),
             Self::StartRedis(action) => action.commands(),
             Self::CheckApplication(action) => vec![action.command(0)],
+            Self::Release(action) => action.commands(),
         }
     }
 }

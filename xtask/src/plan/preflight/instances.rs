@@ -141,7 +141,7 @@ pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
             .hint("initdb -D DIRECTORY"),
         );
     }
-    if case.settings.target.password.is_none() {
+    if !case.request.target_password {
         findings.push(
             Finding::error("target.password", "the target's password is not known")
                 .wanted("XTASK_TARGET_PASSWORD, in the environment or in .xtask/secrets.env"),

@@ -1,0 +1,59 @@
+//! What every command starts from: the workspace, its settings, a runner, the secrets.
+
+use infra::{Interrupt, Runner};
+
+use super::{Ending, Global};
+use crate::config::{self, Loaded, Vault, Workspace};
+use crate::model::{Exit, RunDir, RunId};
+use crate::report::Terminal;
+
+/// The world of a command.
+pub(crate) struct Context {
+    /// Where we are.
+    pub(crate) workspace: Workspace,
+    /// The settings.
+    pub(crate) loaded: Loaded,
+    /// Runs programs.
+    pub(crate) runner: Runner,
+    /// Secrets.
+    pub(crate) vault: Vault,
+    /// Standard error.
+    pub(crate) terminal: Terminal,
+}
+
+impl Context {
+    /// For the workspace we stand in.
+    pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
+        Self::at(Workspace::find()?, global, Interrupt::install()?)
+    }
+
+    /// For a given workspace.
+    pub(crate) fn at(workspace: Workspace, global: &Global, interrupt: Interrupt) -> anyhow::Result<Self> {
+        let environment: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("XTASK_"))
+            .collect();
+        let loaded = config::load(&workspace, &global.profile, &environment, &global.sets)?;
+        let runner = Runner::new(interrupt);
+        let vault = Vault::load(&runner, &workspace, &loaded.settings, &environment)?;
+        let color = match global.color.as_str() {
+            "always" => Some(true),
+            "never" => Some(false),
+            _ => None,
+        };
+        Ok(Self { workspace, loaded, runner, vault, terminal: Terminal::new(color) })
+    }
+
+    /// The run a person names, or the newest.
+    pub(crate) fn run(&self, name: Option<&str>) -> anyhow::Result<RunDir> {
+        let runs = RunDir::all(&self.workspace.runs());
+        let found = match name {
+            None => runs.into_iter().next_back(),
+            Some(name) => runs.into_iter().find(|run| RunId::parse(name).as_ref() == Some(&run.id)),
+        };
+        found.ok_or_else(|| {
+            let what = name.map_or_else(|| "there is no run yet".to_owned(), |name| format!("there is no run {name}"));
+            Ending::new(Exit::Preconditions, what).hint("cargo xtask status").into()
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! One migration at a time per workspace.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use anyhow::Context;
+
+use crate::model::time;
+
+/// The lock; dropping it, or dying, releases it: the operating system holds it, not the file's existence.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Who holds the lock.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Held(
+    /// The holder's own words.
+    pub String,
+);
+
+impl Lock {
+    /// Takes the lock, or says who holds it.
+    ///
+    /// # Errors
+    /// When the lock file cannot be used.
+    pub fn take(private: &Path, purpose: &str) -> anyhow::Result<Result<Self, Held>> {
+        infra::files::private_dir(private).with_context(|| format!("failed to make {}", private.display()))?;
+        let path = private.join("lock");
+        let who = private.join("lock.holder");
+        let context = || format!("failed to lock {}", path.display());
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(context)?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Beside the lock: on Windows a locked file cannot be read by others.
+                let text = format!("{purpose}, process {}, since {}", std::process::id(), time::now());
+                infra::files::write_private(&who, text.as_bytes()).with_context(context)?;
+                Ok(Ok(Self { _file: file }))
+            }
+            Err(TryLockError::WouldBlock) => {
+                let text = std::fs::read_to_string(&who).unwrap_or_else(|_| "another process".to_owned());
+                Ok(Err(Held(text)))
+            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(context),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_migration_at_a_time_and_the_second_learns_who_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path(), "migrate run x").unwrap().unwrap();
+        let Err(Held(who)) = Lock::take(dir.path(), "migrate").unwrap() else { panic!("two locks") };
+        assert!(who.contains("migrate run x") && who.contains(&std::process::id().to_string()), "{who}");
+        drop(first);
+        assert!(Lock::take(dir.path(), "migrate").unwrap().is_ok());
+    }
+}

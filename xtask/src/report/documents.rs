@@ -1,0 +1,121 @@
+//! Documents for programs: each carries `schema_version`.
+
+use std::path::PathBuf;
+
+use infra::postgres::manifest::DatabaseManifest;
+use serde::Serialize;
+
+use crate::engine::{RunState, StepState};
+use crate::model::backup::DatabaseBackup;
+use crate::model::{Finding, RunDir};
+use crate::plan::Plan;
+
+/// What `migrate --json` and `rehearse --json` print.
+#[derive(Debug, Serialize)]
+pub struct RunDocument {
+    /// Version of this document.
+    pub schema_version: u32,
+    /// Whether every step was done and checked.
+    pub verified: bool,
+    /// `docker` or `local`; only for rehearsals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// The run.
+    pub run: String,
+    /// The steps in order.
+    pub steps: Vec<StepDocument>,
+    /// The databases.
+    pub databases: Vec<DatabaseDocument>,
+    /// The backup's folder.
+    pub backup: PathBuf,
+    /// The new instance.
+    pub target: TargetDocument,
+    /// Why it stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What was noticed before.
+    pub findings: Vec<Finding>,
+}
+
+/// One step.
+#[derive(Debug, Serialize)]
+pub struct StepDocument {
+    /// Its id.
+    pub name: String,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// `done`, `skipped`, `failed`, `pending` or `undone`.
+    pub result: &'static str,
+}
+
+/// One database.
+#[derive(Debug, Serialize)]
+pub struct DatabaseDocument {
+    /// Its name.
+    pub name: String,
+    /// Its tables.
+    pub tables: Vec<TableDocument>,
+    /// Bytes in the old instance.
+    pub bytes: u64,
+}
+
+/// One table.
+#[derive(Debug, Serialize)]
+pub struct TableDocument {
+    /// Its name with its schema.
+    pub name: String,
+    /// Rows in the old instance, under the backup's snapshot.
+    pub source_rows: u64,
+    /// Rows in the restored copy; absent until it was compared.
+    pub target_rows: Option<u64>,
+}
+
+/// The new instance.
+#[derive(Debug, Serialize)]
+pub struct TargetDocument {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Role.
+    pub user: String,
+}
+
+/// The steps as a program reads them.
+pub fn steps(plan: &Plan, state: &RunState) -> Vec<StepDocument> {
+    let one = |(step, state): (&crate::plan::PlannedStep, &StepState)| {
+        let (seconds, result) = match state {
+            StepState::Pending => (0.0, "pending"),
+            StepState::Open { .. } => (0.0, "failed"),
+            StepState::Done { seconds, skipped: true, .. } => (*seconds, "skipped"),
+            StepState::Done { seconds, .. } => (*seconds, "done"),
+            StepState::Undoing { .. } => (0.0, "failed"),
+            StepState::Undone => (0.0, "undone"),
+        };
+        StepDocument { name: step.id.clone(), seconds, result }
+    };
+    plan.steps.iter().zip(&state.steps).map(one).collect()
+}
+
+/// The databases with the rows on both sides.
+///
+/// # Errors
+/// When a manifest is there and cannot be read.
+pub fn databases(plan: &Plan, run: &RunDir) -> anyhow::Result<Vec<DatabaseDocument>> {
+    let mut documents = Vec::new();
+    for name in &plan.databases {
+        let Some(backup) = DatabaseBackup::read(&run.backup(), name)? else { continue };
+        let restored: Option<DatabaseManifest> = run.load(&format!("restored-{name}"))?;
+        let tables = backup.manifest.tables.iter().map(|(table, facts)| TableDocument {
+            name: table.clone(),
+            source_rows: facts.rows,
+            target_rows: restored.as_ref().and_then(|r| r.tables.get(table)).map(|facts| facts.rows),
+        });
+        documents.push(DatabaseDocument {
+            name: name.clone(),
+            tables: tables.collect(),
+            bytes: backup.manifest.bytes,
+        });
+    }
+    Ok(documents)
+}
