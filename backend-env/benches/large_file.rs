@@ -1,1 +1,2 @@
+//! What it costs to edit a large file.
 fn main() {}

@@ -168,12 +168,12 @@ impl Document {
     /// [`Conflict`] when it is not assigned, when a reader would still get a value for it, or when another key
     /// would read differently - but for keys that refer to this one ([`Edit::follows`]).
     pub fn unset(&mut self, key: &str, readers: &[Reader]) -> Result<Edit, Conflict> {
-        let changes = self
+        let changes: Vec<Change> = self
             .items_of(key)
             .map(|item| (item.span.clone(), Vec::new()))
             .collect();
-        let changes = self.without_last_line_end(changes);
-        self.edit_all("unset", key, Goal::Gone(key), vec![changes], readers)
+        let attempts = vec![self.without_last_line_end(changes.clone()), changes];
+        self.edit_all("unset", key, Goal::Gone(key), attempts, readers)
     }
 
     /// Turns every assignment of `key` into comments.

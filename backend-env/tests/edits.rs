@@ -1,5 +1,7 @@
 //! Edits as data: a file, what is done to it, the file afterwards.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test panics when the test fails")]
+
 use backend_env::{Conflict, Document, Place, Reader, Reason};
 
 const ALL: &[Reader] = Reader::ALL;

@@ -1,5 +1,7 @@
 //! The 123 texts of `testdata/env-readers.jsonl` with what the real readers made of each.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test panics when the test fails")]
+
 #[path = "support/json.rs"]
 mod json;
 
