@@ -1,0 +1,2 @@
+//! What it costs to edit a large file.
+fn main() {}
