@@ -45,17 +45,30 @@ pub fn listener(runner: &Runner, port: u16) -> Option<String> {
         let text = runner.run(&cmd).ok()?.stdout_text();
         let pid = text.lines().find_map(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            let listens = fields.get(3) == Some(&"LISTENING") && fields.get(1)?.ends_with(&format!(":{port}"));
+            let listens =
+                fields.get(3) == Some(&"LISTENING") && fields.get(1)?.ends_with(&format!(":{port}"));
             listens.then(|| fields.get(4).map(ToString::to_string)).flatten()
         })?;
         return Some(format!("(pid {pid})"));
     }
-    let from_proc = if cfg!(target_os = "linux") { linux_listener(port) } else { None };
+    let from_proc = if cfg!(target_os = "linux") {
+        linux_listener(port)
+    } else {
+        None
+    };
     from_proc.or_else(|| {
-        let cmd = Cmd::new("lsof", "find who listens")
-            .args(["-nP", &format!("-iTCP:{port}"), "-sTCP:LISTEN", "-Fpc"]);
+        let cmd = Cmd::new("lsof", "find who listens").args([
+            "-nP",
+            &format!("-iTCP:{port}"),
+            "-sTCP:LISTEN",
+            "-Fpc",
+        ]);
         let text = runner.run(&cmd).ok()?.stdout_text();
-        let field = |mark: char| text.lines().find_map(|line| line.strip_prefix(mark)).map(str::to_owned);
+        let field = |mark: char| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(mark))
+                .map(str::to_owned)
+        };
         Some(format!("{} (pid {})", field('c')?, field('p')?))
     })
 }

@@ -7,9 +7,11 @@
 pub mod archive;
 pub mod cluster;
 pub mod facts;
+pub mod manifest;
 pub mod quote;
 mod script;
 mod server;
+pub mod snapshot;
 
 pub use script::Script;
 pub use server::{Clients, Reach, Server};

@@ -116,7 +116,12 @@ pub fn server(runner: &Runner, server: &Server, database: &str) -> Result<Server
 /// Any [`CommandError`].
 pub fn database(runner: &Runner, server: &Server, database: &str) -> Result<DatabaseFacts, CommandError> {
     let script = Script::new(include_str!("../../sql/database_facts.sql"));
-    server.json(runner, database, &script, format!("look at database {database} of {}", server.label))
+    server.json(
+        runner,
+        database,
+        &script,
+        format!("look at database {database} of {}", server.label),
+    )
 }
 
 /// The revisions a database stands at; empty when Alembic has not stamped it.
@@ -132,5 +137,39 @@ pub fn alembic_revisions(
         return Ok(Vec::new());
     }
     let script = Script::new(include_str!("../../sql/alembic_version.sql"));
-    server.json(runner, &facts.name, &script, format!("read the Alembic revision of {}", facts.name))
+    server.json(
+        runner,
+        &facts.name,
+        &script,
+        format!("read the Alembic revision of {}", facts.name),
+    )
+}
+
+/// A setting that belongs to a database, or to a role in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseSetting {
+    /// The role; `None` for everybody.
+    pub role: Option<String>,
+    /// Name of the setting.
+    pub name: String,
+    /// The value as stored: lists such as `search_path` are quoted already.
+    pub value: String,
+}
+
+/// The settings that belong to a database. They are not in an archive.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn settings(
+    runner: &Runner,
+    server: &Server,
+    database: &str,
+) -> Result<Vec<DatabaseSetting>, CommandError> {
+    let script = Script::new(include_str!("../../sql/database_settings.sql"));
+    server.json(
+        runner,
+        database,
+        &script,
+        format!("read the settings of database {database}"),
+    )
 }

@@ -41,7 +41,13 @@ impl Context {
             "never" => Some(false),
             _ => None,
         };
-        Ok(Self { workspace, loaded, runner, vault, terminal: Terminal::new(color) })
+        Ok(Self {
+            workspace,
+            loaded,
+            runner,
+            vault,
+            terminal: Terminal::new(color),
+        })
     }
 
     /// The run a person names, or the newest.
@@ -49,11 +55,18 @@ impl Context {
         let runs = RunDir::all(&self.workspace.runs());
         let found = match name {
             None => runs.into_iter().next_back(),
-            Some(name) => runs.into_iter().find(|run| RunId::parse(name).as_ref() == Some(&run.id)),
+            Some(name) => runs
+                .into_iter()
+                .find(|run| RunId::parse(name).as_ref() == Some(&run.id)),
         };
         found.ok_or_else(|| {
-            let what = name.map_or_else(|| "there is no run yet".to_owned(), |name| format!("there is no run {name}"));
-            Ending::new(Exit::Preconditions, what).hint("cargo xtask status").into()
+            let what = name.map_or_else(
+                || "there is no run yet".to_owned(),
+                |name| format!("there is no run {name}"),
+            );
+            Ending::new(Exit::Preconditions, what)
+                .hint("cargo xtask status")
+                .into()
         })
     }
 }

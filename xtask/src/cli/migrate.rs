@@ -57,7 +57,9 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         for finding in &findings {
             context.terminal.line(&finding.to_string());
         }
-        let Some(plan) = plan else { return Err(refuse(&[]).into()) };
+        let Some(plan) = plan else {
+            return Err(refuse(&[]).into());
+        };
         print!("{}", plan::render(&plan));
         return Ok(Exit::Ok);
     }
@@ -68,9 +70,15 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         print!("{}", summary(&document));
     }
     let run = &document.run;
-    context.terminal.line(&format!("\ndone and checked. Run {run}; the old volumes are untouched."));
-    context.terminal.line(&format!("go back:   cargo xtask rollback {run}"));
-    context.terminal.line(&format!("clean up:  cargo xtask cleanup {run}   (when you are sure)"));
+    context.terminal.line(&format!(
+        "\ndone and checked. Run {run}; the old volumes are untouched."
+    ));
+    context
+        .terminal
+        .line(&format!("go back:   cargo xtask rollback {run}"));
+    context.terminal.line(&format!(
+        "clean up:  cargo xtask cleanup {run}   (when you are sure)"
+    ));
     Ok(Exit::Ok)
 }
 
@@ -78,8 +86,11 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
 pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<RunDocument> {
     let lock = Lock::take(&context.workspace.private(), "cargo xtask migrate")?;
     let _lock = lock.map_err(|held| {
-        Ending::new(Exit::Preconditions, format!("another migration is at work: {}", held.0))
-            .hint("cargo xtask status")
+        Ending::new(
+            Exit::Preconditions,
+            format!("another migration is at work: {}", held.0),
+        )
+        .hint("cargo xtask status")
     })?;
     let (run, plan, mut journal, findings) = match &args.resume {
         Some(name) => resume(context, name)?,
@@ -91,17 +102,33 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
         Outcome::Finished => Ok(document),
         Outcome::Stopped { step, title, failure } => {
             document.error = Some(failure.message.clone());
-            let exit = if failure.interrupted { Exit::Interrupted } else { Exit::Resumable };
+            let exit = if failure.interrupted {
+                Exit::Interrupted
+            } else {
+                Exit::Resumable
+            };
             let log = run.logs().join(format!("{step}.log"));
-            let mut message = format!("failed to {title}: {}\n\n", failure.message.trim_start_matches("failed to "));
+            let mut message = format!(
+                "failed to {title}: {}\n\n",
+                failure.message.trim_start_matches("failed to ")
+            );
             message.push_str("the target's databases show no half-restored content");
-            let cut_over = document.steps.iter().any(|step| step.name == "cutover" && step.result == "done");
-            message.push_str(if cut_over { "; .env names the target\n" } else { "; .env is untouched\n" });
+            let cut_over = document
+                .steps
+                .iter()
+                .any(|step| step.name == "cutover" && step.result == "done");
+            message.push_str(if cut_over {
+                "; .env names the target\n"
+            } else {
+                "; .env is untouched\n"
+            });
             message.push_str(&format!("log: {}\n", log.display()));
             message.push_str(&format!("go back with: cargo xtask rollback {}", run.id));
             let ending = Ending::new(exit, message);
             let ending = failure.hints.into_iter().take(1).fold(ending, Ending::hint);
-            Err(ending.hint(format!("cargo xtask migrate --resume {}", run.id)).into())
+            Err(ending
+                .hint(format!("cargo xtask migrate --resume {}", run.id))
+                .into())
         }
     }
 }
@@ -110,7 +137,13 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
 fn prepare(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<(Vec<Finding>, Option<Plan>)> {
     for name in &args.only {
         if !context.loaded.settings.databases.contains_key(name) {
-            let known: Vec<&str> = context.loaded.settings.databases.keys().map(String::as_str).collect();
+            let known: Vec<&str> = context
+                .loaded
+                .settings
+                .databases
+                .keys()
+                .map(String::as_str)
+                .collect();
             let message = format!("--only {name}: no such database; there is {}", known.join(", "));
             return Err(Ending::new(Exit::Usage, message).into());
         }
@@ -142,7 +175,13 @@ fn prepare(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<(Vec<Fin
     if worst(&findings) == Some(Severity::Error) {
         return Err(refuse(&findings).into());
     }
-    let plan = plan::build(&context.workspace, &context.loaded, &seen, &request, &context.vault)?;
+    let plan = plan::build(
+        &context.workspace,
+        &context.loaded,
+        &seen,
+        &request,
+        &context.vault,
+    )?;
     Ok((findings, Some(plan)))
 }
 
@@ -150,10 +189,12 @@ type Begun = (RunDir, Plan, Journal, Vec<Finding>);
 
 fn begin(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<Begun> {
     if let Some(open) = open_run(context)? {
-        return Err(Ending::new(Exit::Preconditions, format!("run {} is not finished", open.id))
-            .hint(format!("cargo xtask migrate --resume {}", open.id))
-            .hint(format!("cargo xtask rollback {}", open.id))
-            .into());
+        return Err(
+            Ending::new(Exit::Preconditions, format!("run {} is not finished", open.id))
+                .hint(format!("cargo xtask migrate --resume {}", open.id))
+                .hint(format!("cargo xtask rollback {}", open.id))
+                .into(),
+        );
     }
     let (findings, plan) = prepare(context, args)?;
     let plan = plan.context("there is no plan")?;
@@ -163,14 +204,20 @@ fn begin(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<Begun> {
     let text = serde_json::to_vec_pretty(&plan).context("failed to write the plan as JSON")?;
     infra::files::write_private(&run.plan(), &text).context("failed to write the plan")?;
     let mut journal = Journal::open(&run.journal())?;
-    journal.append(JournalEvent::RunStarted { plan: infra::files::sha256_bytes(&text) })?;
+    journal.append(JournalEvent::RunStarted {
+        plan: infra::files::sha256_bytes(&text),
+    })?;
     Ok((run, plan, journal, findings))
 }
 
 /// The newest run that neither finished nor was rolled back.
 fn open_run(context: &Context) -> anyhow::Result<Option<RunDir>> {
-    let Some(run) = RunDir::all(&context.workspace.runs()).into_iter().next_back() else { return Ok(None) };
-    let Some(plan) = read_json::<Plan>(&run.plan())? else { return Ok(None) };
+    let Some(run) = RunDir::all(&context.workspace.runs()).into_iter().next_back() else {
+        return Ok(None);
+    };
+    let Some(plan) = read_json::<Plan>(&run.plan())? else {
+        return Ok(None);
+    };
     let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     let state = engine::fold(&ids, &Journal::read(&run.journal())?)?;
     Ok(state.is_open().then_some(run))
@@ -183,12 +230,23 @@ fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
     let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
     let state = engine::fold(&ids, journal.entries())?;
     if state.finished {
-        return Err(Ending::new(Exit::NothingToDo, format!("nothing to do: run {} is finished", run.id)).into());
+        return Err(Ending::new(
+            Exit::NothingToDo,
+            format!("nothing to do: run {} is finished", run.id),
+        )
+        .into());
     }
-    if state.rolled_back || state.steps.iter().any(|s| matches!(s, engine::StepState::Undoing { .. } | engine::StepState::Undone)) {
-        return Err(Ending::new(Exit::Preconditions, format!("run {} was rolled back", run.id))
-            .hint("cargo xtask migrate")
-            .into());
+    if state.rolled_back
+        || state
+            .steps
+            .iter()
+            .any(|s| matches!(s, engine::StepState::Undoing { .. } | engine::StepState::Undone))
+    {
+        return Err(
+            Ending::new(Exit::Preconditions, format!("run {} was rolled back", run.id))
+                .hint("cargo xtask migrate")
+                .into(),
+        );
     }
     let eyes = Eyes {
         workspace: &context.workspace,
@@ -209,8 +267,11 @@ fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
         })
         .collect();
     if !changed.is_empty() {
-        let message =
-            format!("run {} cannot go on, because what it was planned on has changed:\n{}", run.id, changed.join("\n"));
+        let message = format!(
+            "run {} cannot go on, because what it was planned on has changed:\n{}",
+            run.id,
+            changed.join("\n")
+        );
         return Err(Ending::new(Exit::Preconditions, message)
             .hint("change it back and resume")
             .hint(format!("cargo xtask rollback {}", run.id))
@@ -222,10 +283,18 @@ fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
 
 /// After the cutover only the run's kept copies know the old passwords.
 pub(crate) fn learn_kept(context: &mut Context, run: &RunDir) -> anyhow::Result<()> {
-    let kept = std::fs::read_dir(run.path().join("env")).into_iter().flatten().flatten();
+    let kept = std::fs::read_dir(run.path().join("env"))
+        .into_iter()
+        .flatten()
+        .flatten();
     for entry in kept {
         let bytes = std::fs::read(entry.path()).context("failed to read a kept .env")?;
-        observe::learn_kept(&context.loaded.settings, &context.runner, &bytes, &mut context.vault);
+        observe::learn_kept(
+            &context.loaded.settings,
+            &context.runner,
+            &bytes,
+            &mut context.vault,
+        );
     }
     Ok(())
 }
@@ -239,8 +308,16 @@ fn execute(context: &Context, run: &RunDir, plan: &Plan, journal: &mut Journal) 
 /// A step's world: its own log.
 pub(crate) fn world<'a>(context: &'a Context, run: &RunDir, step: &str) -> anyhow::Result<World<'a>> {
     let log = run.logs().join(format!("{step}.log"));
-    let runner = context.runner.with_log(&log).with_context(|| format!("failed to open {}", log.display()))?;
-    Ok(World { vault: &context.vault, runner, run: run.clone(), progress: &context.terminal })
+    let runner = context
+        .runner
+        .with_log(&log)
+        .with_context(|| format!("failed to open {}", log.display()))?;
+    Ok(World {
+        vault: &context.vault,
+        runner,
+        run: run.clone(),
+        progress: &context.terminal,
+    })
 }
 
 /// The run as a document.
@@ -262,7 +339,11 @@ pub(crate) fn describe(
         steps: documents::steps(plan, &state),
         databases: documents::databases(plan, run)?,
         backup: run.backup(),
-        target: TargetDocument { host: target.host.clone(), port: target.port, user: target.user.clone() },
+        target: TargetDocument {
+            host: target.host.clone(),
+            port: target.port,
+            user: target.user.clone(),
+        },
         error: None,
         findings,
     })
@@ -283,15 +364,21 @@ fn confirm(context: &Context, plan: &Plan, findings: &[Finding], yes: bool) -> a
         return Ok(());
     }
     if !std::io::stdin().is_terminal() {
-        return Err(Ending::new(Exit::Preconditions, "nobody confirmed the plan; nothing was changed")
-            .hint("cargo xtask migrate --yes")
-            .into());
+        return Err(Ending::new(
+            Exit::Preconditions,
+            "nobody confirmed the plan; nothing was changed",
+        )
+        .hint("cargo xtask migrate --yes")
+        .into());
     }
     let mut out = std::io::stderr().lock();
     let _ = write!(out, "\ngo ahead? The old instances stop now. [y/N] ");
     let _ = out.flush();
     let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer).context("failed to read the answer")?;
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .context("failed to read the answer")?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         return Ok(());
     }

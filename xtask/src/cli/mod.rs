@@ -76,7 +76,11 @@ pub(crate) struct Ending {
 impl Ending {
     /// An ending without hints.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hints: Vec::new() }
+        Self {
+            exit,
+            message: message.into(),
+            hints: Vec::new(),
+        }
     }
 
     /// Adds a line to paste.
@@ -97,13 +101,29 @@ impl std::error::Error for Ending {}
 /// Findings that forbid going on.
 pub(crate) fn refuse(findings: &[Finding]) -> Ending {
     let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    let errors = findings.iter().filter(|f| f.severity == crate::model::Severity::Error).count();
-    let noun = if errors == 1 { "finding forbids" } else { "findings forbid" };
-    Ending::new(Exit::Preconditions, format!("{}\n\n{errors} {noun} going on; nothing was changed", text.join("\n")))
+    let errors = findings
+        .iter()
+        .filter(|f| f.severity == crate::model::Severity::Error)
+        .count();
+    let noun = if errors == 1 {
+        "finding forbids"
+    } else {
+        "findings forbid"
+    };
+    Ending::new(
+        Exit::Preconditions,
+        format!(
+            "{}\n\n{errors} {noun} going on; nothing was changed",
+            text.join("\n")
+        ),
+    )
 }
 
 /// Prints an error once, with its hints, and gives its exit code.
-#[expect(clippy::print_stderr, reason = "the one place where a command's error reaches the person")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where a command's error reaches the person"
+)]
 fn report(error: &anyhow::Error) -> Exit {
     if let Some(ending) = error.downcast_ref::<Ending>() {
         eprintln!("{ending}");

@@ -51,7 +51,11 @@ fn load(run: &RunDir) -> anyhow::Result<(Plan, engine::RunState)> {
 
 fn line(run: &RunDir) -> anyhow::Result<String> {
     let (plan, state) = load(run)?;
-    let done = state.steps.iter().filter(|step| matches!(step, StepState::Done { .. })).count();
+    let done = state
+        .steps
+        .iter()
+        .filter(|step| matches!(step, StepState::Done { .. }))
+        .count();
     let outcome = match (state.finished, state.rolled_back, state.cleaned) {
         (_, _, true) => "finished and cleaned up".to_owned(),
         (_, true, _) => "rolled back".to_owned(),

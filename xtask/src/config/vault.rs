@@ -44,10 +44,16 @@ impl Vault {
         if file.is_file() {
             let read = dotenvy::from_path_iter(&file).and_then(Iterator::collect);
             // The library's error quotes the line, which may hold a secret.
-            own = read.map_err(|_| anyhow::anyhow!("failed to read {}: a line is not KEY=VALUE", file.display()))?;
+            own = read
+                .map_err(|_| anyhow::anyhow!("failed to read {}: a line is not KEY=VALUE", file.display()))?;
         }
-        let named = environment.iter().chain(&own).find(|(name, _)| name == TARGET_PASSWORD);
-        let password = named.map(|(_, value)| Secret::new(value.clone())).or_else(|| settings.target.password.clone());
+        let named = environment
+            .iter()
+            .chain(&own)
+            .find(|(name, _)| name == TARGET_PASSWORD);
+        let password = named
+            .map(|(_, value)| Secret::new(value.clone()))
+            .or_else(|| settings.target.password.clone());
         if let Some(password) = password {
             vault.insert(runner, SecretName::Target, password);
         }

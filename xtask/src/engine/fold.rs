@@ -65,7 +65,11 @@ pub struct IllegalSequence {
 
 impl fmt::Display for IllegalSequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "journal entry {} cannot follow what stands before it: {}", self.seq, self.why)
+        write!(
+            f,
+            "journal entry {} cannot follow what stands before it: {}",
+            self.seq, self.why
+        )
     }
 }
 
@@ -85,7 +89,9 @@ pub fn fold(ids: &[&str], entries: &[Entry]) -> Result<RunState, IllegalSequence
     for entry in entries {
         let wrong = |why: String| IllegalSequence { seq: entry.seq, why };
         let at = |id: &String| {
-            ids.iter().position(|known| known == id).ok_or_else(|| wrong(format!("the plan has no step {id}")))
+            ids.iter()
+                .position(|known| known == id)
+                .ok_or_else(|| wrong(format!("the plan has no step {id}")))
         };
         match &entry.event {
             Event::RunStarted { .. } => {}
@@ -99,17 +105,27 @@ pub fn fold(ids: &[&str], entries: &[Entry]) -> Result<RunState, IllegalSequence
                 }
                 state.steps[index] = StepState::Open { failure: None };
             }
-            Event::StepSucceeded { step, seconds, skipped, facts } => {
+            Event::StepSucceeded {
+                step,
+                seconds,
+                skipped,
+                facts,
+            } => {
                 let index = at(step)?;
                 if !matches!(state.steps[index], StepState::Open { .. }) {
                     return Err(wrong(format!("step {step} ends without having begun")));
                 }
-                state.steps[index] =
-                    StepState::Done { seconds: *seconds, skipped: *skipped, facts: facts.clone() };
+                state.steps[index] = StepState::Done {
+                    seconds: *seconds,
+                    skipped: *skipped,
+                    facts: facts.clone(),
+                };
             }
             Event::StepFailed { step, message, .. } => {
                 let index = at(step)?;
-                state.steps[index] = StepState::Open { failure: Some(message.clone()) };
+                state.steps[index] = StepState::Open {
+                    failure: Some(message.clone()),
+                };
             }
             Event::UndoStarted { step } => {
                 let index = at(step)?;
@@ -122,15 +138,23 @@ pub fn fold(ids: &[&str], entries: &[Entry]) -> Result<RunState, IllegalSequence
             Event::StepUndone { step } | Event::UndoFailed { step, .. } => {
                 let index = at(step)?;
                 if !matches!(state.steps[index], StepState::Undoing { .. }) {
-                    return Err(wrong(format!("the undo of step {step} ends without having begun")));
+                    return Err(wrong(format!(
+                        "the undo of step {step} ends without having begun"
+                    )));
                 }
                 state.steps[index] = match &entry.event {
-                    Event::UndoFailed { message, .. } => StepState::Undoing { failure: Some(message.clone()) },
+                    Event::UndoFailed { message, .. } => StepState::Undoing {
+                        failure: Some(message.clone()),
+                    },
                     _ => StepState::Undone,
                 };
             }
             Event::RunFinished {} => {
-                if !state.steps.iter().all(|step| matches!(step, StepState::Done { .. })) {
+                if !state
+                    .steps
+                    .iter()
+                    .all(|step| matches!(step, StepState::Done { .. }))
+                {
                     return Err(wrong("the run finishes with open steps".to_owned()));
                 }
                 state.finished = true;
@@ -147,21 +171,36 @@ mod tests {
     use super::*;
 
     fn journal(events: Vec<Event>) -> Vec<Entry> {
-        let entry = |(i, event)| Entry { seq: i as u64 + 1, at: String::new(), event };
+        let entry = |(i, event)| Entry {
+            seq: i as u64 + 1,
+            at: String::new(),
+            event,
+        };
         events.into_iter().enumerate().map(entry).collect()
     }
 
     fn started(step: &str) -> Event {
-        Event::StepStarted { step: step.to_owned() }
+        Event::StepStarted {
+            step: step.to_owned(),
+        }
     }
 
     fn succeeded(step: &str) -> Event {
-        Event::StepSucceeded { step: step.to_owned(), seconds: 1.0, skipped: false, facts: Value::Null }
+        Event::StepSucceeded {
+            step: step.to_owned(),
+            seconds: 1.0,
+            skipped: false,
+            facts: Value::Null,
+        }
     }
 
     #[test]
     fn a_begun_step_without_an_end_is_open() {
-        let state = fold(&["a", "b"], &journal(vec![started("a"), succeeded("a"), started("b")])).unwrap();
+        let state = fold(
+            &["a", "b"],
+            &journal(vec![started("a"), succeeded("a"), started("b")]),
+        )
+        .unwrap();
         assert!(matches!(state.steps[0], StepState::Done { .. }));
         assert_eq!(state.steps[1], StepState::Open { failure: None });
         assert!(state.is_open());
@@ -171,7 +210,19 @@ mod tests {
     fn illegal_sequences_are_rejected() {
         assert!(fold(&["a"], &journal(vec![succeeded("a")])).is_err());
         assert!(fold(&["a"], &journal(vec![started("b")])).is_err());
-        assert!(fold(&["a", "b"], &journal(vec![started("a"), succeeded("a"), Event::RunFinished {}])).is_err());
-        assert!(fold(&["a"], &journal(vec![Event::UndoStarted { step: "a".to_owned() }])).is_err());
+        assert!(
+            fold(
+                &["a", "b"],
+                &journal(vec![started("a"), succeeded("a"), Event::RunFinished {}])
+            )
+            .is_err()
+        );
+        assert!(
+            fold(
+                &["a"],
+                &journal(vec![Event::UndoStarted { step: "a".to_owned() }])
+            )
+            .is_err()
+        );
     }
 }

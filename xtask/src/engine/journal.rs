@@ -104,7 +104,10 @@ impl Journal {
         let mut file = infra::files::append_private(path).with_context(context)?;
         file.set_len(whole).with_context(context)?;
         file.seek(SeekFrom::End(0)).with_context(context)?;
-        Ok(Self { file: Some(file), entries })
+        Ok(Self {
+            file: Some(file),
+            entries,
+        })
     }
 
     /// Reads a journal without touching it.
@@ -118,7 +121,10 @@ impl Journal {
     /// A journal in memory, for tests of the engine.
     #[cfg(test)]
     pub fn in_memory() -> Self {
-        Self { file: None, entries: Vec::new() }
+        Self {
+            file: None,
+            entries: Vec::new(),
+        }
     }
 
     /// The events so far.
@@ -131,11 +137,17 @@ impl Journal {
     /// # Errors
     /// When it cannot be written: the caller must not act.
     pub fn append(&mut self, event: Event) -> anyhow::Result<()> {
-        let entry = Entry { seq: self.entries.len() as u64 + 1, at: time::now(), event };
+        let entry = Entry {
+            seq: self.entries.len() as u64 + 1,
+            at: time::now(),
+            event,
+        };
         if let Some(file) = &mut self.file {
             let mut line = serde_json::to_vec(&entry).context("failed to write a journal entry as JSON")?;
             line.push(b'\n');
-            file.write_all(&line).and_then(|()| file.sync_data()).context("failed to write the journal")?;
+            file.write_all(&line)
+                .and_then(|()| file.sync_data())
+                .context("failed to write the journal")?;
         }
         self.entries.push(entry);
         crash_point(self.entries.len());
@@ -148,9 +160,15 @@ impl Journal {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error).with_context(|| format!("failed to read {}", path.display())),
         };
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let whole = bytes
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         let mut entries = Vec::new();
-        for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in bytes[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             let number = entries.len() + 1;
             let entry: Entry = serde_json::from_slice(line)
                 .with_context(|| format!("line {number} of {} is damaged", path.display()))?;
@@ -168,7 +186,9 @@ impl Journal {
 /// Dies after a given journal line, as a power cut would: `XTASK_CRASH_AFTER=7`. The fault suite kills a run after
 /// every line with it; without the variable nothing happens.
 fn crash_point(line: usize) {
-    let wanted = std::env::var("XTASK_CRASH_AFTER").ok().and_then(|text| text.parse::<usize>().ok());
+    let wanted = std::env::var("XTASK_CRASH_AFTER")
+        .ok()
+        .and_then(|text| text.parse::<usize>().ok());
     if wanted == Some(line) {
         std::process::abort();
     }
@@ -183,7 +203,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.jsonl");
         let mut journal = Journal::open(&path).unwrap();
-        journal.append(Event::StepStarted { step: "a".to_owned() }).unwrap();
+        journal
+            .append(Event::StepStarted { step: "a".to_owned() })
+            .unwrap();
         drop(journal);
         let mut file = infra::files::append_private(&path).unwrap();
         file.write_all(b"{\"seq\":2,\"at\":\"...").unwrap();
@@ -202,7 +224,13 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.jsonl");
-        Journal::open(&path).unwrap().append(Event::RunFinished {}).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        Journal::open(&path)
+            .unwrap()
+            .append(Event::RunFinished {})
+            .unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }

@@ -26,7 +26,8 @@ impl Lock {
     /// # Errors
     /// When the lock file cannot be used.
     pub fn take(private: &Path, purpose: &str) -> anyhow::Result<Result<Self, Held>> {
-        infra::files::private_dir(private).with_context(|| format!("failed to make {}", private.display()))?;
+        infra::files::private_dir(private)
+            .with_context(|| format!("failed to make {}", private.display()))?;
         let path = private.join("lock");
         let who = private.join("lock.holder");
         let context = || format!("failed to lock {}", path.display());
@@ -61,8 +62,13 @@ mod tests {
     fn one_migration_at_a_time_and_the_second_learns_who_has_it() {
         let dir = tempfile::tempdir().unwrap();
         let first = Lock::take(dir.path(), "migrate run x").unwrap().unwrap();
-        let Err(Held(who)) = Lock::take(dir.path(), "migrate").unwrap() else { panic!("two locks") };
-        assert!(who.contains("migrate run x") && who.contains(&std::process::id().to_string()), "{who}");
+        let Err(Held(who)) = Lock::take(dir.path(), "migrate").unwrap() else {
+            panic!("two locks")
+        };
+        assert!(
+            who.contains("migrate run x") && who.contains(&std::process::id().to_string()),
+            "{who}"
+        );
         drop(first);
         assert!(Lock::take(dir.path(), "migrate").unwrap().is_ok());
     }

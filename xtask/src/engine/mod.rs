@@ -79,7 +79,11 @@ pub fn run<S: Step>(
     let ids: Vec<&str> = steps.iter().map(Step::id).collect();
     let state = fold(&ids, journal.entries())?;
     for (index, step) in steps.iter().enumerate() {
-        tell(Event::Started { number: index + 1, of: steps.len(), title: step.title() });
+        tell(Event::Started {
+            number: index + 1,
+            of: steps.len(),
+            title: step.title(),
+        });
         let started = Instant::now();
         let world = worlds(step)?;
         let was_done = matches!(state.steps[index], StepState::Done { .. });
@@ -98,7 +102,11 @@ pub fn run<S: Step>(
                     message: failure.message.clone(),
                 })?;
                 let (id, title) = (step.id().to_owned(), step.title().to_owned());
-                return Ok(Outcome::Stopped { step: id, title, failure });
+                return Ok(Outcome::Stopped {
+                    step: id,
+                    title,
+                    failure,
+                });
             }
         }
     }
@@ -123,7 +131,9 @@ fn one<S: Step>(
             Err(failure) => return Ok(Err(failure)),
         }
     }
-    journal.append(JournalEvent::StepStarted { step: step.id().to_owned() })?;
+    journal.append(JournalEvent::StepStarted {
+        step: step.id().to_owned(),
+    })?;
     let acted = match step.probe(world) {
         Ok(Probe::Absent) => step.apply(world).map(|facts| (false, facts)),
         Ok(Probe::Satisfied) => Ok((true, Value::Null)),
@@ -163,10 +173,14 @@ pub fn undo<S: Step>(
         if matches!(state, StepState::Pending | StepState::Undone) {
             continue;
         }
-        journal.append(JournalEvent::UndoStarted { step: step.id().to_owned() })?;
+        journal.append(JournalEvent::UndoStarted {
+            step: step.id().to_owned(),
+        })?;
         match step.undo(&worlds(step)?) {
             Ok(()) => {
-                journal.append(JournalEvent::StepUndone { step: step.id().to_owned() })?;
+                journal.append(JournalEvent::StepUndone {
+                    step: step.id().to_owned(),
+                })?;
                 tell(Event::Undone { title: step.title() });
             }
             Err(failure) => {

@@ -34,7 +34,11 @@ impl Step for Mark {
     }
 
     fn probe(&self, world: &Shared) -> Result<Probe, Failure> {
-        Ok(if world.borrow().set.contains(self.0) { Probe::Satisfied } else { Probe::Absent })
+        Ok(if world.borrow().set.contains(self.0) {
+            Probe::Satisfied
+        } else {
+            Probe::Absent
+        })
     }
 
     fn apply(&self, world: &Shared) -> Result<Value, Failure> {
@@ -50,7 +54,11 @@ impl Step for Mark {
     }
 
     fn verify(&self, world: &Shared) -> Result<(), Failure> {
-        if world.borrow().set.contains(self.0) { Ok(()) } else { Err(Failure::new("not there")) }
+        if world.borrow().set.contains(self.0) {
+            Ok(())
+        } else {
+            Err(Failure::new("not there"))
+        }
     }
 
     fn undo(&self, world: &Shared) -> Result<(), Failure> {
@@ -100,7 +108,10 @@ fn killed_after_every_journal_line_a_resumed_run_ends_as_an_uninterrupted_one() 
             }
             journal.append(entry.event.clone()).unwrap();
         }
-        assert!(matches!(go(&world, &mut journal), Outcome::Finished), "killed after line {line}");
+        assert!(
+            matches!(go(&world, &mut journal), Outcome::Finished),
+            "killed after line {line}"
+        );
         assert_eq!(world.borrow().set.len(), 3);
     }
 }
@@ -152,5 +163,8 @@ fn intent_before_effect() {
     let (world, mut journal) = (Shared::default(), Journal::in_memory());
     world.borrow_mut().fail = Some("a".to_owned());
     go(&world, &mut journal);
-    assert!(matches!(journal.entries()[0].event, JournalEvent::StepStarted { .. }));
+    assert!(matches!(
+        journal.entries()[0].event,
+        JournalEvent::StepStarted { .. }
+    ));
 }

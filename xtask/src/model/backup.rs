@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use infra::postgres::facts::DatabaseSetting;
 use infra::postgres::manifest::DatabaseManifest;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ pub struct DatabaseBackup {
     pub taken_at: String,
     /// The data, under the snapshot that pg_dump used.
     pub manifest: DatabaseManifest,
+    /// Settings of the database, which an archive does not hold.
+    pub settings: Vec<DatabaseSetting>,
     /// The archive's files.
     pub files: Vec<ArchiveFile>,
 }
@@ -71,7 +74,8 @@ impl DatabaseBackup {
     pub fn write(&self, folder: &Path) -> anyhow::Result<()> {
         let path = Self::path(folder, &self.name);
         let text = serde_json::to_vec_pretty(self).context("failed to write a manifest as JSON")?;
-        infra::files::write_private(&path, &text).with_context(|| format!("failed to write {}", path.display()))
+        infra::files::write_private(&path, &text)
+            .with_context(|| format!("failed to write {}", path.display()))
     }
 
     /// Bytes of the archive.
@@ -92,15 +96,25 @@ impl DatabaseBackup {
             if file.size != wanted.size {
                 anyhow::bail!(
                     "file {} of archive {} has {} bytes instead of {}",
-                    file.name, self.name, file.size, wanted.size
+                    file.name,
+                    self.name,
+                    file.size,
+                    wanted.size
                 );
             }
             if file.sha256 != wanted.sha256 {
                 anyhow::bail!("file {} of archive {} has another SHA-256", file.name, self.name);
             }
         }
-        if let Some(extra) = found.iter().find(|file| !self.files.iter().any(|w| w.name == file.name)) {
-            anyhow::bail!("archive {} holds file {}, which its manifest does not name", self.name, extra.name);
+        if let Some(extra) = found
+            .iter()
+            .find(|file| !self.files.iter().any(|w| w.name == file.name))
+        {
+            anyhow::bail!(
+                "archive {} holds file {}, which its manifest does not name",
+                self.name,
+                extra.name
+            );
         }
         Ok(())
     }
@@ -131,7 +145,10 @@ pub fn archive_files(dir: &Path) -> anyhow::Result<Vec<ArchiveFile>> {
     for entry in std::fs::read_dir(dir).with_context(context)? {
         let path = entry.with_context(context)?.path();
         let (sha256, size) = infra::files::sha256(&path).with_context(context)?;
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         files.push(ArchiveFile { name, size, sha256 });
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));

@@ -19,7 +19,10 @@ pub struct RunDir {
 impl RunDir {
     /// The folder of a run; nothing is created.
     pub fn new(runs: &Path, id: RunId) -> Self {
-        Self { path: runs.join(id.as_str()), id }
+        Self {
+            path: runs.join(id.as_str()),
+            id,
+        }
     }
 
     /// Creates the folder and those inside it, private to the person.
@@ -27,7 +30,13 @@ impl RunDir {
     /// # Errors
     /// Any I/O error.
     pub fn create(&self) -> anyhow::Result<()> {
-        for dir in [self.path.clone(), self.backup(), self.logs(), self.path.join("env"), self.path.join("state")] {
+        for dir in [
+            self.path.clone(),
+            self.backup(),
+            self.logs(),
+            self.path.join("env"),
+            self.path.join("state"),
+        ] {
             infra::files::private_dir(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
         }
         Ok(())
@@ -76,8 +85,10 @@ impl RunDir {
     /// Any I/O error.
     pub fn save<T: Serialize>(&self, name: &str, value: &T) -> anyhow::Result<()> {
         let path = self.state(name);
-        let text = serde_json::to_vec_pretty(value).with_context(|| format!("failed to write {name} as JSON"))?;
-        infra::files::write_private(&path, &text).with_context(|| format!("failed to write {}", path.display()))
+        let text =
+            serde_json::to_vec_pretty(value).with_context(|| format!("failed to write {name} as JSON"))?;
+        infra::files::write_private(&path, &text)
+            .with_context(|| format!("failed to write {}", path.display()))
     }
 
     /// A value kept by [`RunDir::save`]; `None` when there is none.
@@ -103,5 +114,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("failed to read {}", path.display())),
     };
-    serde_json::from_slice(&text).map(Some).with_context(|| format!("failed to understand {}", path.display()))
+    serde_json::from_slice(&text)
+        .map(Some)
+        .with_context(|| format!("failed to understand {}", path.display()))
 }

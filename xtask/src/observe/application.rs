@@ -15,7 +15,9 @@ pub struct RunningApplication {
 
 pub(super) fn look(eyes: &Eyes<'_>) -> Vec<RunningApplication> {
     let application = &eyes.settings.application;
-    let Some(probe) = application.probes.first() else { return Vec::new() };
+    let Some(probe) = application.probes.first() else {
+        return Vec::new();
+    };
     let ask = |port: &u16| {
         if infra::ports::is_free(*port) {
             return None;
@@ -23,7 +25,10 @@ pub(super) fn look(eyes: &Eyes<'_>) -> Vec<RunningApplication> {
         let answer = infra::http::get(&format!("http://127.0.0.1:{port}{}", probe.path), 2).ok()?;
         // Anything may listen here; only a body like ours is our application.
         let ours = answer.status == 200 && answer.body.contains("\"status\"");
-        ours.then(|| RunningApplication { port: *port, body: answer.body.chars().take(200).collect() })
+        ours.then(|| RunningApplication {
+            port: *port,
+            body: answer.body.chars().take(200).collect(),
+        })
     };
     application.ports.iter().filter_map(ask).collect()
 }

@@ -44,8 +44,14 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
     let settings = eyes.settings;
     let uses = |control| matches!(control, Control::Compose | Control::Container);
     let needed = uses(settings.target.control)
-        || settings.databases.values().any(|database| uses(database.source.control));
-    let mut seen = DockerSeen { needed, ..DockerSeen::default() };
+        || settings
+            .databases
+            .values()
+            .any(|database| uses(database.source.control));
+    let mut seen = DockerSeen {
+        needed,
+        ..DockerSeen::default()
+    };
     if !needed {
         return seen;
     }

@@ -62,7 +62,12 @@ impl MappingSeen {
 
 pub(super) fn look(eyes: &Eyes<'_>, labeler: Option<&LabelerSeen>, vault: &mut Vault) -> Vec<EnvSeen> {
     let Some(labeler) = labeler else { return Vec::new() };
-    let paths = eyes.settings.labeler.env_files.iter().map(|file| labeler.root.join(file));
+    let paths = eyes
+        .settings
+        .labeler
+        .env_files
+        .iter()
+        .map(|file| labeler.root.join(file));
     paths.map(|path| one(eyes, &path, vault)).collect()
 }
 
@@ -82,13 +87,17 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
         }
     };
     seen.sha256 = Some(infra::files::sha256_bytes(&bytes));
-    let document = Document::parse(&bytes);
+    let document = Document::parse(bytes.as_slice());
     for (database, settings) in &eyes.settings.databases {
         let mapping = mapping(&document, &settings.env);
         if let Some(password) = text(&document, &settings.env.password)
             && !is_placeholder(&password)
         {
-            vault.insert(eyes.runner, SecretName::Source(database.clone()), Secret::new(password));
+            vault.insert(
+                eyes.runner,
+                SecretName::Source(database.clone()),
+                Secret::new(password),
+            );
         }
         seen.mappings.insert(database.clone(), mapping);
     }
@@ -100,7 +109,11 @@ pub fn learn_kept(settings: &Settings, runner: &Runner, bytes: &[u8], vault: &mu
     let document = Document::parse(bytes);
     for (database, settings) in &settings.databases {
         if let Some(password) = text(&document, &settings.env.password) {
-            vault.insert(runner, SecretName::Source(database.clone()), Secret::new(password));
+            vault.insert(
+                runner,
+                SecretName::Source(database.clone()),
+                Secret::new(password),
+            );
         }
     }
 }
@@ -110,7 +123,11 @@ fn mapping(document: &Document, keys: &EnvMapping) -> MappingSeen {
         let value = text(document, name);
         KeySeen {
             key: name.to_owned(),
-            lines: document.entries().filter(|entry| entry.key() == name).map(|entry| entry.line()).collect(),
+            lines: document
+                .entries()
+                .filter(|entry| entry.key() == name)
+                .map(|entry| entry.line())
+                .collect(),
             placeholder: value.as_deref().is_some_and(is_placeholder),
             value: if secret { None } else { value },
         }
@@ -148,7 +165,13 @@ mod tests {
 
     #[test]
     fn placeholders_are_recognised_and_ordinary_passwords_are_not() {
-        for value in ["change_me", "CHANGE-ME", "<get-from-platform-team>", "db.xxxxx.rds.amazonaws.com", "your_password"] {
+        for value in [
+            "change_me",
+            "CHANGE-ME",
+            "<get-from-platform-team>",
+            "db.xxxxx.rds.amazonaws.com",
+            "your_password",
+        ] {
             assert!(is_placeholder(value), "{value}");
         }
         for value in ["devpass", "labeler", "x<y>z", ""] {

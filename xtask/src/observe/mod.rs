@@ -81,5 +81,16 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     let redis = target::redis(eyes, &docker);
     let application = application::look(eyes);
     let free_bytes = infra::disk::free_bytes(&eyes.workspace.runs());
-    Observed { docker, labeler, platform, env_files, sources, target, redis, application, free_bytes, findings }
+    Observed {
+        docker,
+        labeler,
+        platform,
+        env_files,
+        sources,
+        target,
+        redis,
+        application,
+        free_bytes,
+        findings,
+    }
 }

@@ -55,7 +55,12 @@ pub(super) fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
     let python = settings.virtual_environments.iter().find_map(|dir| {
         // An absolute setting replaces the root.
         let dir = root.join(dir);
-        [dir.join("bin").join("python"), dir.join("Scripts").join("python.exe")].into_iter().find(|p| p.is_file())
+        [
+            dir.join("bin").join("python"),
+            dir.join("Scripts").join("python.exe"),
+        ]
+        .into_iter()
+        .find(|p| p.is_file())
     });
     let has_alembic = python.as_deref().is_some_and(has_alembic);
     let alembic = match History::read(&backend.join(&eyes.settings.schema.versions)) {
@@ -64,7 +69,10 @@ pub(super) fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
             known: history.revisions().map(|revision| revision.id.clone()).collect(),
             problem: None,
         },
-        Err(error) => AlembicSeen { problem: Some(error.to_string()), ..AlembicSeen::default() },
+        Err(error) => AlembicSeen {
+            problem: Some(error.to_string()),
+            ..AlembicSeen::default()
+        },
     };
     Some(LabelerSeen {
         compose_file: first_file(&root, &settings.compose_files),
@@ -80,28 +88,47 @@ pub(super) fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
 pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {
     let settings = &eyes.settings.platform;
     let root = first_dir(eyes, &settings.repository)?;
-    let infrastructure =
-        settings.infrastructure.iter().map(|dir| root.join(dir)).find(|dir| first_file(dir, &settings.compose_files).is_some());
-    let compose_file = infrastructure.as_ref().and_then(|dir| first_file(dir, &settings.compose_files));
-    Some(PlatformSeen { root, infrastructure, compose_file })
+    let infrastructure = settings
+        .infrastructure
+        .iter()
+        .map(|dir| root.join(dir))
+        .find(|dir| first_file(dir, &settings.compose_files).is_some());
+    let compose_file = infrastructure
+        .as_ref()
+        .and_then(|dir| first_file(dir, &settings.compose_files));
+    Some(PlatformSeen {
+        root,
+        infrastructure,
+        compose_file,
+    })
 }
 
 /// A virtual environment's packages lie beside its Python; looking is faster than starting it.
 fn has_alembic(python: &Path) -> bool {
-    let Some(environment) = python.ancestors().nth(2) else { return false };
+    let Some(environment) = python.ancestors().nth(2) else {
+        return false;
+    };
     let windows = environment.join("Lib").join("site-packages");
     let unix = std::fs::read_dir(environment.join("lib"))
         .into_iter()
         .flatten()
         .flatten()
         .map(|entry| entry.path().join("site-packages"));
-    std::iter::once(windows).chain(unix).any(|packages| packages.join("alembic").is_dir())
+    std::iter::once(windows)
+        .chain(unix)
+        .any(|packages| packages.join("alembic").is_dir())
 }
 
 fn first_dir(eyes: &Eyes<'_>, candidates: &[PathBuf]) -> Option<PathBuf> {
-    candidates.iter().map(|path| eyes.workspace.resolve(path)).find(|path| path.is_dir())
+    candidates
+        .iter()
+        .map(|path| eyes.workspace.resolve(path))
+        .find(|path| path.is_dir())
 }
 
 fn first_file(dir: &Path, names: &[PathBuf]) -> Option<PathBuf> {
-    names.iter().map(|name| dir.join(name)).find(|path| path.is_file())
+    names
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.is_file())
 }

@@ -15,10 +15,14 @@ pub const INSIDE: &str = "127.0.0.1";
 pub fn target(settings: &Settings, vault: &Vault, run: &str) -> Server {
     let target = &settings.target;
     let reach = match target.control {
-        Control::Compose | Control::Container => {
-            Reach::Container { name: target.container.clone(), host: INSIDE.to_owned() }
-        }
-        _ => Reach::Tcp { host: target.host.clone(), port: target.port },
+        Control::Compose | Control::Container => Reach::Container {
+            name: target.container.clone(),
+            host: INSIDE.to_owned(),
+        },
+        _ => Reach::Tcp {
+            host: target.host.clone(),
+            port: target.port,
+        },
     };
     Server {
         label: "the target".to_owned(),
@@ -33,21 +37,32 @@ pub fn target(settings: &Settings, vault: &Vault, run: &str) -> Server {
 /// The client programs: the target's, because pg_dump must not be older than any server it reads.
 pub fn clients(target: &Target, run: &str) -> Clients {
     match target.control {
-        Control::Compose | Control::Container => {
-            Clients::Image { image: target.image.clone(), run: run.to_owned() }
-        }
-        _ => Clients::Machine { bin: bin(&target.bin) },
+        Control::Compose | Control::Container => Clients::Image {
+            image: target.image.clone(),
+            run: run.to_owned(),
+        },
+        _ => Clients::Machine {
+            bin: bin(&target.bin),
+        },
     }
 }
 
 /// The cluster behind a `pg-ctl` source.
 pub fn source_cluster(source: &Source) -> Cluster {
-    Cluster { bin: source.bin.clone(), data: source.data.clone(), account: source.account }
+    Cluster {
+        bin: source.bin.clone(),
+        data: source.data.clone(),
+        account: source.account,
+    }
 }
 
 /// The cluster behind a `pg-ctl` target.
 pub fn target_cluster(target: &Target) -> Cluster {
-    Cluster { bin: target.bin.clone(), data: target.data.clone(), account: target.account }
+    Cluster {
+        bin: target.bin.clone(),
+        data: target.data.clone(),
+        account: target.account,
+    }
 }
 
 /// A running source container, asked from inside: as its bootstrap superuser over loopback, or as anybody over
@@ -62,10 +77,16 @@ pub fn in_container(
 ) -> Server {
     Server {
         label,
-        reach: Reach::Container { name: container.name.clone(), host: host.to_owned() },
+        reach: Reach::Container {
+            name: container.name.clone(),
+            host: host.to_owned(),
+        },
         user: user.to_owned(),
         password,
-        clients: Clients::Image { image: target.image.clone(), run: String::new() },
+        clients: Clients::Image {
+            image: target.image.clone(),
+            run: String::new(),
+        },
         options: Vec::new(),
     }
 }
@@ -81,10 +102,15 @@ pub fn over_tcp(
 ) -> Server {
     Server {
         label,
-        reach: Reach::Tcp { host: host.to_owned(), port },
+        reach: Reach::Tcp {
+            host: host.to_owned(),
+            port,
+        },
         user: user.to_owned(),
         password,
-        clients: Clients::Machine { bin: bin(&target.bin) },
+        clients: Clients::Machine {
+            bin: bin(&target.bin),
+        },
         options: Vec::new(),
     }
 }

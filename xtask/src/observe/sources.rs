@@ -62,11 +62,18 @@ pub(super) fn look(
     vault: &Vault,
     findings: &mut Vec<Finding>,
 ) -> BTreeMap<String, SourceSeen> {
-    let wanted = eyes.settings.databases.iter().filter(|(name, _)| eyes.wants(name));
+    let wanted = eyes
+        .settings
+        .databases
+        .iter()
+        .filter(|(name, _)| eyes.wants(name));
     wanted
         .map(|(name, database)| {
             let mapping = env_files.iter().find_map(|file| file.mappings.get(name));
-            (name.clone(), one(eyes, docker, mapping, vault, name, database, findings))
+            (
+                name.clone(),
+                one(eyes, docker, mapping, vault, name, database, findings),
+            )
         })
         .collect()
 }
@@ -110,7 +117,11 @@ fn one(
     }
     if let Some(login) = login(eyes, &seen.state, name, mapping, vault) {
         let name = mapping.and_then(|m| m.name.value.clone()).unwrap_or_default();
-        let cmd = login.psql(&name, &Script::new("SELECT 1;"), format!("log in to {}", login.label));
+        let cmd = login.psql(
+            &name,
+            &Script::new("SELECT 1;"),
+            format!("log in to {}", login.label),
+        );
         if let Err(error) = eyes.runner.run(&cmd.limit(std::time::Duration::from_secs(30))) {
             let tail = error.tail().lines().last().unwrap_or_default().to_owned();
             seen.login_problem = Some(if tail.is_empty() { error.to_string() } else { tail });
@@ -150,12 +161,27 @@ fn administrator(
     let target = &eyes.settings.target;
     match state {
         SourceState::Container(container) => {
-            let user = container.postgres_user.as_deref().unwrap_or(&database.source.user);
-            Some(servers::in_container(label, container, servers::INSIDE, user, password, target))
+            let user = container
+                .postgres_user
+                .as_deref()
+                .unwrap_or(&database.source.user);
+            Some(servers::in_container(
+                label,
+                container,
+                servers::INSIDE,
+                user,
+                password,
+                target,
+            ))
         }
-        SourceState::Cluster { port: Some(port), .. } => {
-            Some(servers::over_tcp(label, "127.0.0.1", *port, &database.source.user, password, target))
-        }
+        SourceState::Cluster { port: Some(port), .. } => Some(servers::over_tcp(
+            label,
+            "127.0.0.1",
+            *port,
+            &database.source.user,
+            password,
+            target,
+        )),
         SourceState::External => {
             let mapping = mapping?;
             let port = mapping.port.value.as_ref()?.parse().ok()?;
@@ -183,11 +209,18 @@ fn login(
         SourceState::Container(container) => {
             // Over loopback the image trusts everybody; over the container's own address it does not.
             let address = container.address.as_deref()?;
-            Some(servers::in_container(label, container, address, user, password, target))
+            Some(servers::in_container(
+                label, container, address, user, password, target,
+            ))
         }
-        SourceState::Cluster { port: Some(port), .. } => {
-            Some(servers::over_tcp(label, "127.0.0.1", *port, user, password, target))
-        }
+        SourceState::Cluster { port: Some(port), .. } => Some(servers::over_tcp(
+            label,
+            "127.0.0.1",
+            *port,
+            user,
+            password,
+            target,
+        )),
         _ => None,
     }
 }
@@ -197,8 +230,12 @@ fn container_state(docker: &DockerSeen, database: &Database) -> SourceState {
     if let Some(container) = source.containers.iter().find_map(|name| docker.container(name)) {
         return SourceState::Container(Box::new(container.clone()));
     }
-    let mut volumes: Vec<String> =
-        docker.volumes.iter().filter(|v| fits(v, &source.volumes)).map(|v| v.name.clone()).collect();
+    let mut volumes: Vec<String> = docker
+        .volumes
+        .iter()
+        .filter(|v| fits(v, &source.volumes))
+        .map(|v| v.name.clone())
+        .collect();
     match volumes.len() {
         0 => SourceState::Absent,
         1 => SourceState::Volume(volumes.remove(0)),
@@ -210,7 +247,9 @@ fn container_state(docker: &DockerSeen, database: &Database) -> SourceState {
 fn fits(volume: &Volume, names: &[String]) -> bool {
     let short = volume.labels.get("com.docker.compose.volume");
     names.iter().any(|name| {
-        volume.name == *name || short == Some(name) || (short.is_none() && volume.name.ends_with(&format!("_{name}")))
+        volume.name == *name
+            || short == Some(name)
+            || (short.is_none() && volume.name.ends_with(&format!("_{name}")))
     })
 }
 
@@ -228,7 +267,10 @@ fn cluster_state(
         Ok(true) => cluster.running_port(),
         Ok(false) => None,
         Err(error) => {
-            findings.push(Finding::error(format!("source.{name}.cluster"), error.to_string()));
+            findings.push(Finding::error(
+                format!("source.{name}.cluster"),
+                error.to_string(),
+            ));
             None
         }
     };
@@ -240,15 +282,30 @@ mod tests {
     use super::*;
 
     fn volume(name: &str, short: Option<&str>) -> Volume {
-        let labels = short.map(|s| ("com.docker.compose.volume".to_owned(), s.to_owned())).into_iter().collect();
-        Volume { name: name.to_owned(), labels }
+        let labels = short
+            .map(|s| ("com.docker.compose.volume".to_owned(), s.to_owned()))
+            .into_iter()
+            .collect();
+        Volume {
+            name: name.to_owned(),
+            labels,
+        }
     }
 
     #[test]
     fn a_compose_volume_is_found_under_any_project_name() {
         let names = ["postgres_labeler_data".to_owned()];
-        assert!(fits(&volume("mvp-vision-ai-labeler_postgres_labeler_data", Some("postgres_labeler_data")), &names));
-        assert!(fits(&volume("mvp-vision-ai-labeler_postgres_labeler_data", None), &names));
+        assert!(fits(
+            &volume(
+                "mvp-vision-ai-labeler_postgres_labeler_data",
+                Some("postgres_labeler_data")
+            ),
+            &names
+        ));
+        assert!(fits(
+            &volume("mvp-vision-ai-labeler_postgres_labeler_data", None),
+            &names
+        ));
         assert!(fits(&volume("postgres_labeler_data", None), &names));
         assert!(!fits(&volume("x_other_data", Some("other_data")), &names));
     }

@@ -102,7 +102,8 @@ fn ask(eyes: &Eyes<'_>, vault: &Vault, seen: &mut TargetSeen) -> Result<(), Comm
         if instance.databases.contains_key(&database.name) {
             let facts = facts::database(eyes.runner, &server, &database.name)?;
             let revisions = facts::alembic_revisions(eyes.runner, &server, &facts)?;
-            seen.databases.insert(name.clone(), TargetDatabase { facts, revisions });
+            seen.databases
+                .insert(name.clone(), TargetDatabase { facts, revisions });
         }
     }
     seen.server = Some(instance);
@@ -112,7 +113,10 @@ fn ask(eyes: &Eyes<'_>, vault: &Vault, seen: &mut TargetSeen) -> Result<(), Comm
 pub(super) fn redis(eyes: &Eyes<'_>, docker: &DockerSeen) -> RedisSeen {
     let settings = &eyes.settings.redis;
     if settings.control == Control::None {
-        return RedisSeen { answers: false, port_holder: None };
+        return RedisSeen {
+            answers: false,
+            port_holder: None,
+        };
     }
     let ping = infra::redis::ping(&settings.host, settings.port, Duration::from_secs(3));
     RedisSeen {

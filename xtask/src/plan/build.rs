@@ -54,44 +54,101 @@ pub fn build(
     let mut steps = Vec::new();
     let mut add = |id: &str, title: String, reason: &str, action: Action| {
         let commands = action.commands(vault).iter().map(ToString::to_string).collect();
-        steps.push(PlannedStep { id: id.to_owned(), title, reason: reason.to_owned(), commands, action });
+        steps.push(PlannedStep {
+            id: id.to_owned(),
+            title,
+            reason: reason.to_owned(),
+            commands,
+            action,
+        });
     };
     if let Some(images) = builder.images() {
         let reason = "images arrive while the old instances still serve; nothing is down yet";
-        add("images", format!("have {}", images.images.join(", ")), reason, Action::Images(images));
+        add(
+            "images",
+            format!("have {}", images.images.join(", ")),
+            reason,
+            Action::Images(images),
+        );
     }
     for fence in &fences {
         let reason = "a row written after the backup would be lost: nothing may write from here on";
         let title = format!("fence the source of {}", fence.database);
-        add(&format!("fence-{}", fence.database), title, reason, Action::Fence(fence.clone()));
+        add(
+            &format!("fence-{}", fence.database),
+            title,
+            reason,
+            Action::Fence(fence.clone()),
+        );
     }
     let backup = builder.backup(&fences);
     let reason = "the data as it will ever be, with what must be true of it; every archive is read back";
-    add("backup", format!("back up {}", moved.join(", ")), reason, Action::Backup(backup));
+    add(
+        "backup",
+        format!("back up {}", moved.join(", ")),
+        reason,
+        Action::Backup(backup),
+    );
     let reason = "the old instances have released their ports; a real query must be answered";
-    add("target", "start the target".to_owned(), reason, Action::StartTarget(builder.start_target()?));
+    add(
+        "target",
+        "start the target".to_owned(),
+        reason,
+        Action::StartTarget(builder.start_target()?),
+    );
     let restore = builder.restore(&fences);
     let reason = "under another name: the real name shows the old content until the new one compared equal";
-    add("restore", format!("restore and compare {}", moved.join(", ")), reason, Action::Restore(restore));
+    add(
+        "restore",
+        format!("restore and compare {}", moved.join(", ")),
+        reason,
+        Action::Restore(restore),
+    );
     let reason = "one transaction renames all databases: everybody sees all of the old or all of the new";
-    add("swap", format!("put {} in place", moved.join(", ")), reason, Action::Swap(builder.swap(&fences)));
+    add(
+        "swap",
+        format!("put {} in place", moved.join(", ")),
+        reason,
+        Action::Swap(builder.swap(&fences)),
+    );
     if let Some(schema) = builder.schema()? {
         let reason = "after the comparison, so that a schema change cannot hide a lost row";
         let title = format!("bring the schema to {}", schema.head);
         add("schema", title, reason, Action::UpgradeSchema(schema));
     }
     let reason = "the cutover: only now, when the target holds everything";
-    add("cutover", "point .env at the target".to_owned(), reason, Action::Cutover(builder.cutover()?));
+    add(
+        "cutover",
+        "point .env at the target".to_owned(),
+        reason,
+        Action::Cutover(builder.cutover()?),
+    );
     if let Some(redis) = builder.redis()? {
         let reason = "the labeler keeps only Redis; both stacks publish the same port";
-        add("redis", "have Redis".to_owned(), reason, Action::StartRedis(redis));
+        add(
+            "redis",
+            "have Redis".to_owned(),
+            reason,
+            Action::StartRedis(redis),
+        );
     }
     if let Some(application) = builder.application()? {
-        let reason = "the proof: the application itself says that it works, in its bodies and not only its status";
-        add("application", "ask the application".to_owned(), reason, Action::CheckApplication(application));
+        let reason =
+            "the proof: the application itself says that it works, in its bodies and not only its status";
+        add(
+            "application",
+            "ask the application".to_owned(),
+            reason,
+            Action::CheckApplication(application),
+        );
     }
     let reason = "the old instances stay stopped, their volumes untouched, until `cleanup`";
-    add("release", "close the readers".to_owned(), reason, Action::Release(Release { fences }));
+    add(
+        "release",
+        "close the readers".to_owned(),
+        reason,
+        Action::Release(Release { fences }),
+    );
     Ok(Plan {
         schema_version: 1,
         run: request.run.clone(),
@@ -110,7 +167,10 @@ pub fn inputs(loaded: &Loaded, seen: &Observed) -> BTreeMap<String, String> {
         inputs.insert(format!("setting {path}"), value.clone());
     }
     if let Some(labeler) = &seen.labeler {
-        inputs.insert("Alembic heads of the labeler".to_owned(), labeler.alembic.heads.join(", "));
+        inputs.insert(
+            "Alembic heads of the labeler".to_owned(),
+            labeler.alembic.heads.join(", "),
+        );
     }
     for (name, source) in &seen.sources {
         inputs.insert(format!("source of {name}"), identity(source));
@@ -151,12 +211,23 @@ impl Builder<'_> {
                         pgdata: container.pgdata.clone(),
                         restart: container.restart.clone(),
                         was_running: source.running,
-                        data: container.data_mount().map(|m| m.volume.clone().unwrap_or(m.source.clone())),
+                        data: container
+                            .data_mount()
+                            .map(|m| m.volume.clone().unwrap_or(m.source.clone())),
                     };
-                    (fenced, container.postgres_user.clone().unwrap_or_else(|| settings.user.clone()))
+                    (
+                        fenced,
+                        container
+                            .postgres_user
+                            .clone()
+                            .unwrap_or_else(|| settings.user.clone()),
+                    )
                 }
                 SourceState::Volume(volume) => {
-                    let fenced = Fenced::Volume { volume: volume.clone(), image: settings.image.clone() };
+                    let fenced = Fenced::Volume {
+                        volume: volume.clone(),
+                        image: settings.image.clone(),
+                    };
                     (fenced, settings.user.clone())
                 }
                 SourceState::Cluster { cluster, port } => {
@@ -165,7 +236,8 @@ impl Builder<'_> {
                         cluster: cluster.clone(),
                         was_on: *port,
                         // Short on purpose: a socket's path has room for 107 bytes.
-                        socket_dir: std::env::temp_dir().join(format!("xtask-{}-{name}", &run[run.len() - 4..])),
+                        socket_dir: std::env::temp_dir()
+                            .join(format!("xtask-{}-{name}", &run[run.len() - 4..])),
                         reader_port: *self
                             .request
                             .reader_ports
@@ -233,10 +305,14 @@ impl Builder<'_> {
                 project: self.target_project()?,
                 services: target.services.clone(),
                 container: target.container.clone(),
-                pull: self.request.pull.then(|| {
-                    let platform = self.seen.platform.as_ref();
-                    platform.map(|p| (p.root.clone(), self.settings.platform.branch.clone()))
-                }).flatten(),
+                pull: self
+                    .request
+                    .pull
+                    .then(|| {
+                        let platform = self.seen.platform.as_ref();
+                        platform.map(|p| (p.root.clone(), self.settings.platform.branch.clone()))
+                    })
+                    .flatten(),
             },
             Control::PgCtl => TargetControl::Cluster(servers::target_cluster(target)),
             _ => TargetControl::External,
@@ -252,10 +328,20 @@ impl Builder<'_> {
     }
 
     fn target_project(&self) -> anyhow::Result<Project> {
-        let (program, _) = self.seen.docker.compose.clone().context("Compose is not on this machine")?;
+        let (program, _) = self
+            .seen
+            .docker
+            .compose
+            .clone()
+            .context("Compose is not on this machine")?;
         let platform = &self.settings.platform;
         let from_checkout = self.seen.platform.as_ref().and_then(|p| p.compose_file.clone());
-        let own = self.workspace.root().join("infra").join("compose").join("unified.yaml");
+        let own = self
+            .workspace
+            .root()
+            .join("infra")
+            .join("compose")
+            .join("unified.yaml");
         Ok(Project {
             program,
             name: (!platform.compose_project.is_empty()).then(|| platform.compose_project.clone()),
@@ -285,7 +371,11 @@ impl Builder<'_> {
 
     /// Who owns a database on the target: its administrator, or the role that the application logs in as today.
     fn owner(&self, database: &str) -> String {
-        let mapped = self.seen.env_files.iter().find_map(|file| file.mappings.get(database)?.user.value.clone());
+        let mapped = self
+            .seen
+            .env_files
+            .iter()
+            .find_map(|file| file.mappings.get(database)?.user.value.clone());
         match self.request.roles {
             Roles::Unify => self.settings.target.user.clone(),
             Roles::Preserve => mapped.unwrap_or_else(|| self.settings.target.user.clone()),
@@ -312,21 +402,35 @@ impl Builder<'_> {
     fn mapping(&self, name: &str) -> Vec<EnvChange> {
         let (target, database) = (&self.settings.target, &self.settings.databases[name]);
         let keys = &database.env;
-        let plain = |key: &String, value: String| EnvChange { key: key.clone(), value: EnvValue::Plain(value) };
+        let plain = |key: &String, value: String| EnvChange {
+            key: key.clone(),
+            value: EnvValue::Plain(value),
+        };
         let owner = self.owner(name);
         // A preserved role keeps the password it has in `.env`.
-        let password = if owner == target.user { SecretName::Target } else { SecretName::Source(name.to_owned()) };
+        let password = if owner == target.user {
+            SecretName::Target
+        } else {
+            SecretName::Source(name.to_owned())
+        };
         vec![
             plain(&keys.host, target.host.clone()),
             plain(&keys.port, target.port.to_string()),
             plain(&keys.name, database.name.clone()),
             plain(&keys.user, owner),
-            EnvChange { key: keys.password.clone(), value: EnvValue::Secret(password) },
+            EnvChange {
+                key: keys.password.clone(),
+                value: EnvValue::Secret(password),
+            },
         ]
     }
 
     fn changes(&self) -> Vec<EnvChange> {
-        self.seen.sources.keys().flat_map(|name| self.mapping(name)).collect()
+        self.seen
+            .sources
+            .keys()
+            .flat_map(|name| self.mapping(name))
+            .collect()
     }
 
     fn schema(&self) -> anyhow::Result<Option<UpgradeSchema>> {
@@ -334,15 +438,31 @@ impl Builder<'_> {
         if schema.database.is_empty() || !self.seen.sources.contains_key(&schema.database) {
             return Ok(None);
         }
-        let labeler = self.seen.labeler.as_ref().context("the labeler repository is not there")?;
+        let labeler = self
+            .seen
+            .labeler
+            .as_ref()
+            .context("the labeler repository is not there")?;
         Ok(Some(UpgradeSchema {
-            python: labeler.python.clone().context("the labeler has no virtual environment")?,
+            python: labeler
+                .python
+                .clone()
+                .context("the labeler has no virtual environment")?,
             backend: labeler.backend.clone(),
             script: labeler.has_script.then(|| schema.script.clone()),
             answer: schema.answer.clone(),
             limit_seconds: schema.timeout_seconds,
-            overrides: self.changes().into_iter().map(|change| (change.key, change.value)).collect(),
-            head: labeler.alembic.heads.first().cloned().context("Alembic has no head")?,
+            overrides: self
+                .changes()
+                .into_iter()
+                .map(|change| (change.key, change.value))
+                .collect(),
+            head: labeler
+                .alembic
+                .heads
+                .first()
+                .cloned()
+                .context("Alembic has no head")?,
             target: self.target(),
             database: self.settings.databases[&schema.database].name.clone(),
         }))
@@ -354,7 +474,10 @@ impl Builder<'_> {
             files.push(EnvFile {
                 path: file.path.clone(),
                 before: self.folder.join("env").join(format!("{index}.before")),
-                sha256: file.sha256.clone().with_context(|| format!("cannot read {}", file.path.display()))?,
+                sha256: file
+                    .sha256
+                    .clone()
+                    .with_context(|| format!("cannot read {}", file.path.display()))?,
                 changes: self.changes(),
             });
         }
@@ -366,7 +489,11 @@ impl Builder<'_> {
         if redis.control == Control::None {
             return Ok(None);
         }
-        let file = self.seen.labeler.as_ref().and_then(|labeler| labeler.compose_file.clone());
+        let file = self
+            .seen
+            .labeler
+            .as_ref()
+            .and_then(|labeler| labeler.compose_file.clone());
         let labeler = &self.settings.labeler;
         let project = match (redis.control, file, &self.seen.docker.compose) {
             (Control::Compose, Some(file), Some((program, _))) => Some(Project {
@@ -377,7 +504,12 @@ impl Builder<'_> {
             }),
             _ => None,
         };
-        Ok(Some(StartRedis { project, service: redis.service.clone(), host: redis.host.clone(), port: redis.port }))
+        Ok(Some(StartRedis {
+            project,
+            service: redis.service.clone(),
+            host: redis.host.clone(),
+            port: redis.port,
+        }))
     }
 
     fn application(&self) -> anyhow::Result<Option<CheckApplication>> {
@@ -385,12 +517,25 @@ impl Builder<'_> {
         if application.command.is_empty() {
             return Ok(None);
         }
-        let labeler = self.seen.labeler.as_ref().context("the labeler repository is not there")?;
+        let labeler = self
+            .seen
+            .labeler
+            .as_ref()
+            .context("the labeler repository is not there")?;
         Ok(Some(CheckApplication {
-            python: labeler.python.clone().context("the labeler has no virtual environment")?,
+            python: labeler
+                .python
+                .clone()
+                .context("the labeler has no virtual environment")?,
             backend: labeler.backend.clone(),
             command: application.command.clone(),
-            keys: self.settings.databases.values().flat_map(|d| d.env.keys()).map(str::to_owned).collect(),
+            keys: self
+                .settings
+                .databases
+                .values()
+                .flat_map(|d| d.env.keys())
+                .map(str::to_owned)
+                .collect(),
             limit_seconds: application.start_timeout_seconds,
             probes: application.probes.clone(),
         }))

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::RunId;
 
 pub use action::Action;
-pub use build::{Request, build};
-pub use preflight::preflight;
+pub use build::{Request, build, inputs};
+pub use preflight::{nothing_to_do, preflight};
 pub use render::render;
 
 /// How roles come over.

@@ -19,7 +19,11 @@ pub(super) struct Case<'a> {
 
 /// All findings, the worst first.
 pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec<Finding> {
-    let case = Case { seen, settings, request };
+    let case = Case {
+        seen,
+        settings,
+        request,
+    };
     let mut findings = seen.findings.clone();
     for check in [
         repositories::docker,
@@ -59,7 +63,12 @@ pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
             })
     };
     let wanted: Vec<&String> = seen.sources.keys().collect();
-    let there = |name: &&String| seen.target.databases.get(*name).is_some_and(|d| !d.facts.is_empty());
+    let there = |name: &&String| {
+        seen.target
+            .databases
+            .get(*name)
+            .is_some_and(|d| !d.facts.is_empty())
+    };
     let stopped = seen.sources.values().all(|source| !source.running);
     let required = |name: &&String| settings.databases.get(*name).is_some_and(|d| d.required);
     let done = !wanted.is_empty()
@@ -67,7 +76,10 @@ pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
         && wanted.iter().all(|name| on_target(name))
         && wanted.iter().filter(|name| required(name)).all(there);
     done.then(|| {
-        format!("every .env file names {}:{} and the databases are there", target.host, target.port)
+        format!(
+            "every .env file names {}:{} and the databases are there",
+            target.host, target.port
+        )
     })
 }
 

@@ -9,7 +9,13 @@ use super::{Plan, Roles};
 pub fn render(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "plan {} ({} profile): {}", plan.run, plan.profile, plan.databases.join(", "));
+    let _ = writeln!(
+        out,
+        "plan {} ({} profile): {}",
+        plan.run,
+        plan.profile,
+        plan.databases.join(", ")
+    );
     let _ = writeln!(
         out,
         "roles: {}",

@@ -87,12 +87,20 @@ pub fn steps(plan: &Plan, state: &RunState) -> Vec<StepDocument> {
         let (seconds, result) = match state {
             StepState::Pending => (0.0, "pending"),
             StepState::Open { .. } => (0.0, "failed"),
-            StepState::Done { seconds, skipped: true, .. } => (*seconds, "skipped"),
+            StepState::Done {
+                seconds,
+                skipped: true,
+                ..
+            } => (*seconds, "skipped"),
             StepState::Done { seconds, .. } => (*seconds, "done"),
             StepState::Undoing { .. } => (0.0, "failed"),
             StepState::Undone => (0.0, "undone"),
         };
-        StepDocument { name: step.id.clone(), seconds, result }
+        StepDocument {
+            name: step.id.clone(),
+            seconds,
+            result,
+        }
     };
     plan.steps.iter().zip(&state.steps).map(one).collect()
 }
@@ -104,12 +112,17 @@ pub fn steps(plan: &Plan, state: &RunState) -> Vec<StepDocument> {
 pub fn databases(plan: &Plan, run: &RunDir) -> anyhow::Result<Vec<DatabaseDocument>> {
     let mut documents = Vec::new();
     for name in &plan.databases {
-        let Some(backup) = DatabaseBackup::read(&run.backup(), name)? else { continue };
+        let Some(backup) = DatabaseBackup::read(&run.backup(), name)? else {
+            continue;
+        };
         let restored: Option<DatabaseManifest> = run.load(&format!("restored-{name}"))?;
         let tables = backup.manifest.tables.iter().map(|(table, facts)| TableDocument {
             name: table.clone(),
             source_rows: facts.rows,
-            target_rows: restored.as_ref().and_then(|r| r.tables.get(table)).map(|facts| facts.rows),
+            target_rows: restored
+                .as_ref()
+                .and_then(|r| r.tables.get(table))
+                .map(|facts| facts.rows),
         });
         documents.push(DatabaseDocument {
             name: name.clone(),

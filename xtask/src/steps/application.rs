@@ -29,7 +29,10 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
     let first = action.probes.first().map_or("/", |probe| probe.path.as_str());
     let started = wait::until(world.runner.interrupt(), limit, || {
-        child.ended().map(|_| false).or_else(|| http::get(&url(first), 2).is_ok().then_some(true))
+        child
+            .ended()
+            .map(|_| false)
+            .or_else(|| http::get(&url(first), 2).is_ok().then_some(true))
     });
     let judged = match started {
         Ok(true) => ask(action, url),
@@ -46,7 +49,11 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
             format!("\nits last lines:\n{}", world.runner.redactor().redact(&tail))
         });
         let hint = format!("read {}", log.display());
-        Failure { message: format!("{}{tail}", failure.message), ..failure }.hint(hint)
+        Failure {
+            message: format!("{}{tail}", failure.message),
+            ..failure
+        }
+        .hint(hint)
     })?;
     Ok(json!({ "answers": answers }))
 }
@@ -82,13 +89,16 @@ pub fn judge(probe: &config::Probe, answer: &Answer) -> Result<(), String> {
         return Err(format!("status {} instead of 200", answer.status));
     }
     if !answer.content_type.starts_with(probe.content_type.as_str()) {
-        return Err(format!("content type {:?} instead of {}", answer.content_type, probe.content_type));
+        return Err(format!(
+            "content type {:?} instead of {}",
+            answer.content_type, probe.content_type
+        ));
     }
     if probe.json.is_empty() && probe.require.is_empty() && probe.every.is_none() {
         return Ok(());
     }
-    let body: serde_json::Map<String, Value> =
-        serde_json::from_str(&answer.body).map_err(|error| format!("the body is not a JSON object: {error}"))?;
+    let body: serde_json::Map<String, Value> = serde_json::from_str(&answer.body)
+        .map_err(|error| format!("the body is not a JSON object: {error}"))?;
     let is = |key: &str, wanted: &str| match body.get(key) {
         Some(Value::String(found)) if found == wanted => Ok(()),
         Some(found) => Err(format!("{key} is {found} instead of {wanted:?}")),
@@ -99,7 +109,10 @@ pub fn judge(probe: &config::Probe, answer: &Answer) -> Result<(), String> {
         return Err(format!("the body has no {missing}"));
     }
     if let Some(every) = &probe.every {
-        let keys: Vec<&String> = body.keys().filter(|key| key.ends_with(&every.keys_ending)).collect();
+        let keys: Vec<&String> = body
+            .keys()
+            .filter(|key| key.ends_with(&every.keys_ending))
+            .collect();
         if keys.is_empty() {
             return Err(format!("the body has no key that ends in {}", every.keys_ending));
         }
@@ -120,14 +133,21 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, content_type: "application/json".to_owned(), body: body.to_owned() }
+        Answer {
+            status,
+            content_type: "application/json".to_owned(),
+            body: body.to_owned(),
+        }
     }
 
     fn databases() -> config::Probe {
         config::Probe {
             path: "/health/db".to_owned(),
             require: vec!["platform_db".to_owned(), "labeler_db".to_owned()],
-            every: Some(config::Every { keys_ending: "_db".to_owned(), equals: "connected".to_owned() }),
+            every: Some(config::Every {
+                keys_ending: "_db".to_owned(),
+                equals: "connected".to_owned(),
+            }),
             ..config::Probe::default()
         }
     }
@@ -136,13 +156,23 @@ mod tests {
     fn health_db_answers_200_when_a_database_is_down_and_is_judged_by_its_body() {
         let up = answer(200, r#"{"platform_db":"connected","labeler_db":"connected"}"#);
         assert_eq!(judge(&databases(), &up), Ok(()));
-        let down = answer(200, r#"{"platform_db":"connected","labeler_db":"error: refused"}"#);
+        let down = answer(
+            200,
+            r#"{"platform_db":"connected","labeler_db":"error: refused"}"#,
+        );
         assert!(judge(&databases(), &down).unwrap_err().contains("labeler_db"));
     }
 
     #[test]
     fn what_cannot_be_understood_is_a_failure() {
-        for body in ["", "OK", "[]", "{}", r#"{"platform_db":"connected"}"#, r#"{"platform_db":1,"labeler_db":1}"#] {
+        for body in [
+            "",
+            "OK",
+            "[]",
+            "{}",
+            r#"{"platform_db":"connected"}"#,
+            r#"{"platform_db":1,"labeler_db":1}"#,
+        ] {
             assert!(judge(&databases(), &answer(200, body)).is_err(), "{body}");
         }
         assert!(judge(&databases(), &answer(404, "{}")).is_err());
@@ -150,7 +180,10 @@ mod tests {
 
     #[test]
     fn docs_must_be_html() {
-        let probe = config::Probe { content_type: "text/html".to_owned(), ..config::Probe::default() };
+        let probe = config::Probe {
+            content_type: "text/html".to_owned(),
+            ..config::Probe::default()
+        };
         assert!(judge(&probe, &answer(200, "{}")).is_err());
     }
 }

@@ -21,7 +21,11 @@ const MANIFEST_WORKERS: usize = 2;
 /// A verified backup is a resume point: complete and unchanged on disk, it is never taken again.
 pub(super) fn probe(action: &Backup, _: &World<'_>) -> Result<Probe, Failure> {
     // Damage is not a conflict: what is not intact is taken again from the fenced source.
-    Ok(if check(action).is_ok() { Probe::Satisfied } else { Probe::Absent })
+    Ok(if check(action).is_ok() {
+        Probe::Satisfied
+    } else {
+        Probe::Absent
+    })
 }
 
 pub(super) fn apply(action: &Backup, world: &World<'_>) -> Result<Value, Failure> {
@@ -56,13 +60,20 @@ pub(super) fn undo(_: &Backup, _: &World<'_>) -> Result<(), Failure> {
 }
 
 fn check(action: &Backup) -> anyhow::Result<()> {
-    let manifest = BackupManifest::read(&action.folder)?.context("the backup has no manifest: it is not complete")?;
+    let manifest =
+        BackupManifest::read(&action.folder)?.context("the backup has no manifest: it is not complete")?;
     for database in &action.databases {
         let name = &database.name;
-        let wanted = manifest.databases.get(name).with_context(|| format!("the manifest does not name {name}"))?;
+        let wanted = manifest
+            .databases
+            .get(name)
+            .with_context(|| format!("the manifest does not name {name}"))?;
         let (found, _) = infra::files::sha256(&DatabaseBackup::path(&action.folder, name))
             .with_context(|| format!("failed to read the manifest of {name}"))?;
-        anyhow::ensure!(found == *wanted, "the manifest of {name} was changed after the backup");
+        anyhow::ensure!(
+            found == *wanted,
+            "the manifest of {name} was changed after the backup"
+        );
         let backup = DatabaseBackup::read(&action.folder, name)?.context("a manifest vanished")?;
         backup.check_files(&action.folder)?;
     }
@@ -81,13 +92,20 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     let server = database.reader.server(world.vault);
     let source = &database.source_database;
     let taken_at = time::now();
-    let snapshot = Snapshot::open(&world.runner, &server, source)?;
+    let mut snapshot = Snapshot::open(&world.runner, &server, source)?;
     let size = infra::postgres::facts::database(&world.runner, &server, source)?.bytes;
     let dump = action.dump(database, world.vault, Some(snapshot.id()));
     let finished = AtomicBool::new(false);
     let (manifest, dumped) = std::thread::scope(|scope| {
         let manifest = scope.spawn(|| {
-            manifest::collect(&world.runner, &server, source, Some(snapshot.id()), MANIFEST_WORKERS, &|_| {})
+            manifest::collect(
+                &world.runner,
+                &server,
+                source,
+                Some(snapshot.id()),
+                MANIFEST_WORKERS,
+                &|_| {},
+            )
         });
         scope.spawn(|| {
             watch(world, &finished, &format!("dump {name}"), size, || {
@@ -102,7 +120,9 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     let manifest: DatabaseManifest =
         manifest.map_err(|_| Failure::new("the manifest's thread ended unexpectedly"))??;
     if !snapshot.is_alive() {
-        return Err(Failure::new(format!("the snapshot of {name} was lost while it was being dumped")));
+        return Err(Failure::new(format!(
+            "the snapshot of {name} was lost while it was being dumped"
+        )));
     }
     snapshot.close();
     make_private(&archive).context("failed to make the archive private")?;
@@ -113,6 +133,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
         source_database: source.clone(),
         taken_at,
         manifest,
+        settings: infra::postgres::facts::settings(&world.runner, &server, source)?,
         files: archive_files(&archive)?,
     };
     sync(&archive).context("failed to write the archive to disk")?;
@@ -159,7 +180,11 @@ fn make_private(archive: &Path) -> std::io::Result<()> {
 fn sync(archive: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(archive)? {
         // Write access, because Windows flushes only files that are open for writing.
-        std::fs::OpenOptions::new().read(true).write(true).open(entry?.path())?.sync_all()?;
+        std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(entry?.path())?
+            .sync_all()?;
     }
     infra::files::sync_dir(archive)
 }

@@ -27,9 +27,12 @@ pub(super) fn probe(action: &Cutover, world: &World<'_>) -> Result<Probe, Failur
         all = false;
         if infra::files::sha256_bytes(&bytes) != env.sha256 {
             return Ok(Probe::Conflict(
-                Finding::error("env.changed", format!("{} was edited after the plan was made", env.path.display()))
-                    .wanted("the file as it was, so that nobody's edit is lost")
-                    .hint("cargo xtask rollback, then: cargo xtask migrate"),
+                Finding::error(
+                    "env.changed",
+                    format!("{} was edited after the plan was made", env.path.display()),
+                )
+                .wanted("the file as it was, so that nobody's edit is lost")
+                .hint("cargo xtask rollback, then: cargo xtask migrate"),
             ));
         }
     }
@@ -41,7 +44,7 @@ pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failur
     for env in &action.files {
         let mut open = file::open(&env.path)
             .map_err(|error| Failure::new(format!("failed to open {}: {error}", env.path.display())))?;
-        let mut document = open.document().clone();
+        let mut document = open.document();
         if is_written(env, document.as_bytes(), world.vault)? {
             continue;
         }
@@ -52,12 +55,21 @@ pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failur
         let readers = Reader::for_document(&document);
         for change in &env.changes {
             let value = value(change, world.vault)?;
-            document.set(&change.key, value.as_bytes(), readers).map_err(|conflict| {
-                Failure::new(format!("{} cannot be set in {}: {conflict}", change.key, env.path.display()))
-            })?;
+            document
+                .set(&change.key, value.as_bytes(), readers)
+                .map_err(|conflict| {
+                    Failure::new(format!(
+                        "{} cannot be set in {}: {conflict}",
+                        change.key,
+                        env.path.display()
+                    ))
+                })?;
         }
         // Before the file itself: a crash in between leaves the old bytes, whose sum is the plan's.
-        after.0.insert(env.path.display().to_string(), infra::files::sha256_bytes(document.as_bytes()));
+        after.0.insert(
+            env.path.display().to_string(),
+            infra::files::sha256_bytes(document.as_bytes()),
+        );
         world.run.save(AFTER, &after)?;
         open.save(&document)
             .map_err(|error| Failure::new(format!("failed to write {}: {error}", env.path.display())))?;
@@ -68,7 +80,10 @@ pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failur
 pub(super) fn verify(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
     for env in &action.files {
         if !is_written(env, &read(env)?, world.vault)? {
-            return Err(Failure::new(format!("{} does not name the target", env.path.display())));
+            return Err(Failure::new(format!(
+                "{} does not name the target",
+                env.path.display()
+            )));
         }
     }
     Ok(())
@@ -88,12 +103,17 @@ pub(super) fn undo(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
         }
         let written = after.0.get(&env.path.display().to_string());
         if written != Some(&infra::files::sha256_bytes(&now)) {
-            let diff = Document::parse(now).diff(&Document::parse(before)).to_string();
+            let diff = Document::parse(now)
+                .diff(&Document::parse(before))
+                .masked("now", "before");
             return Err(Failure::new(format!(
                 "{} was edited after the cutover; going back would lose that edit\n{diff}",
                 env.path.display()
             ))
-            .hint(format!("compare with {} and copy it back by hand", env.before.display())));
+            .hint(format!(
+                "compare with {} and copy it back by hand",
+                env.before.display()
+            )));
         }
         let mut open = file::open(&env.path)
             .map_err(|error| Failure::new(format!("failed to open {}: {error}", env.path.display())))?;

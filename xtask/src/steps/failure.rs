@@ -20,12 +20,19 @@ pub struct Failure {
 impl Failure {
     /// A failure without a hint of its own.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hints: Vec::new(), interrupted: false }
+        Self {
+            message: message.into(),
+            hints: Vec::new(),
+            interrupted: false,
+        }
     }
 
     /// Ctrl-C.
     pub fn interrupted(what: impl fmt::Display) -> Self {
-        Self { interrupted: true, ..Self::new(format!("interrupted while trying to {what}")) }
+        Self {
+            interrupted: true,
+            ..Self::new(format!("interrupted while trying to {what}"))
+        }
     }
 
     /// Adds a line to paste.
@@ -44,7 +51,10 @@ impl fmt::Display for Failure {
 
 impl From<CommandError> for Failure {
     fn from(error: CommandError) -> Self {
-        Self { interrupted: error.is_interrupt(), ..Self::new(error.to_string()) }
+        Self {
+            interrupted: error.is_interrupt(),
+            ..Self::new(error.to_string())
+        }
     }
 }
 
@@ -56,7 +66,14 @@ impl From<anyhow::Error> for Failure {
 
 impl From<Finding> for Failure {
     fn from(finding: Finding) -> Self {
-        let wanted = if finding.wanted.is_empty() { String::new() } else { format!("; wanted {}", finding.wanted) };
-        Self { hints: finding.hints, ..Self::new(format!("{}{wanted}", finding.found)) }
+        let wanted = if finding.wanted.is_empty() {
+            String::new()
+        } else {
+            format!("; wanted {}", finding.wanted)
+        };
+        Self {
+            hints: finding.hints,
+            ..Self::new(format!("{}{wanted}", finding.found))
+        }
     }
 }

@@ -21,13 +21,21 @@ pub(super) fn probe(action: &Fence, world: &World<'_>) -> Result<Probe, Failure>
             Some(old) if old.id == *id => {
                 let reader = docker::container(runner, &action.reader_name())?;
                 let reads = reader.is_some_and(|reader| reader.status == "running");
-                Ok(if reads && !old.is_running() { Probe::Satisfied } else { Probe::Absent })
+                Ok(if reads && !old.is_running() {
+                    Probe::Satisfied
+                } else {
+                    Probe::Absent
+                })
             }
             found => Ok(Probe::Conflict(changed(action, found))),
         },
         Fenced::Volume { .. } => {
             let reader = docker::container(runner, &action.reader_name())?;
-            Ok(if reader.is_some_and(|r| r.status == "running") { Probe::Satisfied } else { Probe::Absent })
+            Ok(if reader.is_some_and(|r| r.status == "running") {
+                Probe::Satisfied
+            } else {
+                Probe::Absent
+            })
         }
         Fenced::Cluster { cluster, .. } => {
             let reads = cluster.is_running(runner)? && is_reader(action);
@@ -44,7 +52,9 @@ pub(super) fn apply(action: &Fence, world: &World<'_>) -> Result<Value, Failure>
         return Err(Failure::from(finding).hint(format!("docker inspect {name}")));
     }
     match &action.fenced {
-        Fenced::Cluster { cluster, socket_dir, .. } => {
+        Fenced::Cluster {
+            cluster, socket_dir, ..
+        } => {
             // A half-started reader or the old server: both must be down before the reader starts.
             if cluster.is_running(runner)? && !is_reader(action) {
                 runner.run(&cluster.stop())?;
@@ -74,9 +84,15 @@ pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     if let Err(failure) = wait_for_query(world, &server, "template1", READER_LIMIT) {
         let log = match &action.fenced {
             Fenced::Cluster { .. } => String::new(),
-            _ => format!("\nits log:\n{}", docker::logs(&world.runner, &action.reader_name(), 10)),
+            _ => format!(
+                "\nits log:\n{}",
+                docker::logs(&world.runner, &action.reader_name(), 10)
+            ),
         };
-        return Err(Failure { message: format!("{}{log}", failure.message), ..failure });
+        return Err(Failure {
+            message: format!("{}{log}", failure.message),
+            ..failure
+        });
     }
     let seen = facts::server(&world.runner, &server, "template1")?;
     if !seen.databases.contains_key(&action.source_database) {
@@ -94,7 +110,12 @@ pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
 pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     let runner = &world.runner;
     match &action.fenced {
-        Fenced::Cluster { cluster, was_on, socket_dir, .. } => {
+        Fenced::Cluster {
+            cluster,
+            was_on,
+            socket_dir,
+            ..
+        } => {
             let running = cluster.is_running(runner)?;
             if running && is_reader(action) {
                 runner.run(&action.stop_reader())?;
@@ -119,7 +140,9 @@ pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
 /// Ends a reader that is no longer needed; the fence stays: the old instance is not started.
 pub(super) fn release(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     match &action.fenced {
-        Fenced::Cluster { cluster, socket_dir, .. } => {
+        Fenced::Cluster {
+            cluster, socket_dir, ..
+        } => {
             if cluster.is_running(&world.runner)? && is_reader(action) {
                 world.runner.run(&action.stop_reader())?;
             }
@@ -145,7 +168,9 @@ pub(super) fn something_runs(action: &Fence, world: &World<'_>) -> Result<bool, 
 /// Stops the reader cleanly before its container goes, so that the volume needs no recovery.
 fn remove_reader(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     let name = action.reader_name();
-    let Some(reader) = docker::container(&world.runner, &name)? else { return Ok(()) };
+    let Some(reader) = docker::container(&world.runner, &name)? else {
+        return Ok(());
+    };
     if reader.is_running() {
         world.runner.run(&docker::stop(&name))?;
     }
@@ -165,20 +190,37 @@ fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     let Some(data) = data else { return Ok(()) };
     let uses = |container: &Container| {
         container.is_running()
-            && container.mounts.iter().any(|m| m.volume.as_ref() == Some(&data) || m.source == data)
+            && container
+                .mounts
+                .iter()
+                .any(|m| m.volume.as_ref() == Some(&data) || m.source == data)
     };
     match docker::containers(&world.runner)?.into_iter().find(uses) {
         None => Ok(()),
-        Some(other) => Err(Failure::new(format!("container {} still runs on volume {data}", other.name))
-            .hint(format!("docker stop {}", other.name))),
+        Some(other) => Err(
+            Failure::new(format!("container {} still runs on volume {data}", other.name))
+                .hint(format!("docker stop {}", other.name)),
+        ),
     }
 }
 
 /// Whether the server that runs on the cluster is our reader: it was started with our socket folder or port.
 fn is_reader(action: &Fence) -> bool {
-    let Fenced::Cluster { cluster, socket_dir, reader_port, .. } = &action.fenced else { return false };
+    let Fenced::Cluster {
+        cluster,
+        socket_dir,
+        reader_port,
+        ..
+    } = &action.fenced
+    else {
+        return false;
+    };
     let options = cluster.start_options().unwrap_or_default();
-    let mark = if cfg!(unix) { socket_dir.display().to_string() } else { format!("port={reader_port}") };
+    let mark = if cfg!(unix) {
+        socket_dir.display().to_string()
+    } else {
+        format!("port={reader_port}")
+    };
     options.contains(&mark)
 }
 
@@ -186,7 +228,10 @@ fn changed(action: &Fence, found: Option<Container>) -> Finding {
     let id = format!("source.{}.changed", action.database);
     match found {
         None => Finding::error(id, format!("the container that held {} is gone", action.database)),
-        Some(other) => Finding::error(id, format!("container {} was made anew since the plan was made", other.name)),
+        Some(other) => Finding::error(
+            id,
+            format!("container {} was made anew since the plan was made", other.name),
+        ),
     }
     .wanted("the container that the plan was made for")
     .hint("cargo xtask migrate")

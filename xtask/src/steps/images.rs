@@ -17,9 +17,13 @@ pub(super) fn probe(action: &Images, world: &World<'_>) -> Result<Probe, Failure
 
 pub(super) fn apply(action: &Images, world: &World<'_>) -> Result<Value, Failure> {
     for cmd in action.commands() {
-        world.runner.stream(&cmd, |line| world.progress.note(line)).map_err(|error| {
-            Failure::from(error).hint("check the network and the image's name, or load it with: docker load -i FILE")
-        })?;
+        world
+            .runner
+            .stream(&cmd, |line| world.progress.note(line))
+            .map_err(|error| {
+                Failure::from(error)
+                    .hint("check the network and the image's name, or load it with: docker load -i FILE")
+            })?;
     }
     Ok(json!({}))
 }
@@ -27,7 +31,10 @@ pub(super) fn apply(action: &Images, world: &World<'_>) -> Result<Value, Failure
 pub(super) fn verify(action: &Images, world: &World<'_>) -> Result<(), Failure> {
     match probe(action, world)? {
         Probe::Satisfied => Ok(()),
-        _ => Err(Failure::new(format!("{} is still not on this machine", action.images.join(", ")))),
+        _ => Err(Failure::new(format!(
+            "{} is still not on this machine",
+            action.images.join(", ")
+        ))),
     }
 }
 

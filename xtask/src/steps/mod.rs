@@ -97,7 +97,13 @@ pub struct Planned<'a> {
 impl<'a> Planned<'a> {
     /// The steps of a plan.
     pub fn all(steps: &'a [PlannedStep]) -> Vec<Self> {
-        steps.iter().map(|step| Self { step, _world: std::marker::PhantomData }).collect()
+        steps
+            .iter()
+            .map(|step| Self {
+                step,
+                _world: std::marker::PhantomData,
+            })
+            .collect()
     }
 }
 
@@ -167,11 +173,16 @@ fn wait_for_query(
     });
     match (answered, complaint) {
         (Ok(()), _) => Ok(()),
-        (Err(infra::wait::Stopped::Interrupted), _) => Err(Failure::interrupted(format!("wait for {}", server.label))),
+        (Err(infra::wait::Stopped::Interrupted), _) => {
+            Err(Failure::interrupted(format!("wait for {}", server.label)))
+        }
         (Err(infra::wait::Stopped::TimedOut), complaint) => {
             let limit = humantime::format_duration(limit);
             let complaint = complaint.map_or_else(String::new, |error| format!("\n{error}"));
-            Err(Failure::new(format!("{} answers no query within {limit}{complaint}", server.label)))
+            Err(Failure::new(format!(
+                "{} answers no query within {limit}{complaint}",
+                server.label
+            )))
         }
     }
 }
@@ -185,7 +196,11 @@ fn parallel<T: Sync, R: Send>(
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| work(item))).collect();
         let results: Vec<Result<R, Failure>> = threads
             .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|_| Err(Failure::new("a worker ended unexpectedly"))))
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Failure::new("a worker ended unexpectedly")))
+            })
             .collect();
         results.into_iter().collect()
     })

@@ -28,7 +28,10 @@ pub(super) fn probe(action: &Restore, world: &World<'_>) -> Result<Probe, Failur
     let server = action.target.server(world.vault);
     let seen = facts::server(&world.runner, &server, &action.maintenance_database)?;
     let compared = compared(world)?;
-    let all = action.databases.iter().all(|database| is_there(&seen, &compared, database));
+    let all = action
+        .databases
+        .iter()
+        .all(|database| is_there(&seen, &compared, database));
     Ok(if all { Probe::Satisfied } else { Probe::Absent })
 }
 
@@ -41,8 +44,11 @@ pub(super) fn apply(action: &Restore, world: &World<'_>) -> Result<Value, Failur
             roles::recreate(action, database, world)?;
         }
     }
-    let open: Vec<&RestoreDatabase> =
-        action.databases.iter().filter(|database| !is_there(&seen, &compared, database)).collect();
+    let open: Vec<&RestoreDatabase> = action
+        .databases
+        .iter()
+        .filter(|database| !is_there(&seen, &compared, database))
+        .collect();
     let done = parallel(&open, |database| one(action, database, &seen, world))?;
     Ok(json!({ "databases": done }))
 }
@@ -57,7 +63,10 @@ pub(super) fn verify(action: &Restore, world: &World<'_>) -> Result<(), Failure>
 /// Removes incoming databases that carry this run's mark.
 pub(super) fn undo(action: &Restore, world: &World<'_>) -> Result<(), Failure> {
     let server = action.target.server(world.vault);
-    if server.answers(&world.runner, &action.maintenance_database).is_err() {
+    if server
+        .answers(&world.runner, &action.maintenance_database)
+        .is_err()
+    {
         // The target never started, or is gone: there is nothing of ours to remove.
         return Ok(());
     }
@@ -83,13 +92,22 @@ fn one(
     }
     let wanted = &backup.manifest;
     let create = action.create(database, &wanted.encoding, &wanted.collate, &wanted.ctype);
-    server.execute(runner, &action.maintenance_database, &create, format!("create database {incoming}"))?;
+    server.execute(
+        runner,
+        &action.maintenance_database,
+        &create,
+        format!("create database {incoming}"),
+    )?;
     let finished = AtomicBool::new(false);
     let restored = std::thread::scope(|scope| {
         scope.spawn(|| {
-            watch(world, &finished, &format!("restore {}", database.name), wanted.bytes, || {
-                size(world, &server, action, &incoming)
-            });
+            watch(
+                world,
+                &finished,
+                &format!("restore {}", database.name),
+                wanted.bytes,
+                || size(world, &server, action, &incoming),
+            );
         });
         let restored = runner.run(&action.restore(database, world.vault));
         finished.store(true, Ordering::SeqCst);
@@ -106,9 +124,15 @@ fn one(
         (analyzed.join(), found)
     });
     let found = analyzed.1?;
-    analyzed.0.map_err(|_| Failure::new("the analyze thread ended unexpectedly"))??;
+    analyzed
+        .0
+        .map_err(|_| Failure::new("the analyze thread ended unexpectedly"))??;
     let same_owners = action.roles == Roles::Preserve;
-    let options = CompareOptions { owners: same_owners, privileges: same_owners, ..CompareOptions::default() };
+    let options = CompareOptions {
+        owners: same_owners,
+        privileges: same_owners,
+        ..CompareOptions::default()
+    };
     let differences = manifest::compare(wanted, &found, &options);
     if !differences.is_empty() {
         return Err(differ(database, &differences));
@@ -142,13 +166,17 @@ fn apply_settings(
 ) -> Result<(), Failure> {
     let incoming = database.incoming();
     let mut sql = String::new();
-    for setting in backup.manifest.settings.iter().filter(|setting| setting.role.is_none()) {
+    for setting in backup.settings.iter().filter(|setting| setting.role.is_none()) {
         // Lists (search_path) are stored as PostgreSQL writes them; one quoted string would be one name.
         let list = matches!(
             setting.name.as_str(),
             "search_path" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries"
         );
-        let value = if list { setting.value.clone() } else { format!("'{}'", setting.value.replace('\'', "''")) };
+        let value = if list {
+            setting.value.clone()
+        } else {
+            format!("'{}'", setting.value.replace('\'', "''"))
+        };
         sql.push_str(&format!(
             "ALTER DATABASE {} SET {} TO {value};\n",
             quote::ident(&incoming),
@@ -159,7 +187,12 @@ fn apply_settings(
         return Ok(());
     }
     let what = format!("apply the settings of database {}", database.name);
-    server.execute(&world.runner, &action.maintenance_database, &Script::new(sql), what)?;
+    server.execute(
+        &world.runner,
+        &action.maintenance_database,
+        &Script::new(sql),
+        what,
+    )?;
     Ok(())
 }
 
@@ -191,13 +224,24 @@ fn drop_incoming(
             "database {incoming} exists and is not of this run ({})",
             mark.as_deref().unwrap_or("no comment")
         ))
-        .hint(format!("{} -c 'DROP DATABASE {}'", server.connect_hint(&action.maintenance_database), quote::ident(&incoming)))),
+        .hint(format!(
+            "{} -c 'DROP DATABASE {}'",
+            server.connect_hint(&action.maintenance_database),
+            quote::ident(&incoming)
+        ))),
     }
 }
 
 fn size(world: &World<'_>, server: &Server, action: &Restore, database: &str) -> u64 {
     let ask = Script::new("SELECT pg_database_size(:'database');").var("database", database);
-    server.json(&world.runner, &action.maintenance_database, &ask, "measure progress").unwrap_or(0)
+    server
+        .json(
+            &world.runner,
+            &action.maintenance_database,
+            &ask,
+            "measure progress",
+        )
+        .unwrap_or(0)
 }
 
 pub(super) fn compared(world: &World<'_>) -> Result<BTreeMap<String, u64>, Failure> {
@@ -218,6 +262,8 @@ fn remember(world: &World<'_>, name: &str, oid: u64) -> Result<(), Failure> {
 fn is_there(seen: &ServerFacts, compared: &BTreeMap<String, u64>, database: &RestoreDatabase) -> bool {
     let names = [database.incoming(), database.target_name.clone()];
     compared.get(&database.name).is_some_and(|oid| {
-        names.iter().any(|name| seen.databases.get(name).is_some_and(|entry| entry.oid == *oid))
+        names
+            .iter()
+            .any(|name| seen.databases.get(name).is_some_and(|entry| entry.oid == *oid))
     })
 }

@@ -21,13 +21,18 @@ struct Role {
 
 /// Creates the roles that are missing. Never a superuser: on the old instance the application's role was the bootstrap
 /// superuser, on the shared one it owns its own database and nothing else.
-pub(super) fn recreate(action: &Restore, database: &RestoreDatabase, world: &World<'_>) -> Result<(), Failure> {
+pub(super) fn recreate(
+    action: &Restore,
+    database: &RestoreDatabase,
+    world: &World<'_>,
+) -> Result<(), Failure> {
     let source = database.reader.server(world.vault);
     let backup = DatabaseBackup::read(&action.folder, &database.name)?;
     let Some(backup) = backup else {
         return Err(Failure::new(format!("there is no archive of {}", database.name)));
     };
-    let ask = Script::new(include_str!("../../../infra/sql/role_verifiers.sql")).var("login", &database.owner);
+    let ask =
+        Script::new(include_str!("../../../infra/sql/role_verifiers.sql")).var("login", &database.owner);
     let what = format!("read the roles of {}", database.name);
     let roles: Vec<Role> = source.json(&world.runner, &backup.source_database, &ask, what)?;
     let target = action.target.server(world.vault);
@@ -36,7 +41,10 @@ pub(super) fn recreate(action: &Restore, database: &RestoreDatabase, world: &Wor
             world.runner.learn(verifier);
         }
         let flag = |on: bool, name: &str| if on { name.to_owned() } else { format!("NO{name}") };
-        let verifier = role.verifier.as_ref().map_or_else(String::new, |_| " PASSWORD :'verifier'".to_owned());
+        let verifier = role
+            .verifier
+            .as_ref()
+            .map_or_else(String::new, |_| " PASSWORD :'verifier'".to_owned());
         let sql = format!(
             "SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') AS missing \\gset\n\\if :missing\n\
              CREATE ROLE :\"name\" NOSUPERUSER NOREPLICATION NOBYPASSRLS NOCREATEROLE {} {} {} CONNECTION LIMIT {}{verifier};\n\

@@ -7,7 +7,11 @@ use super::{Failure, Probe, World};
 use crate::plan::action::UpgradeSchema;
 
 pub(super) fn probe(action: &UpgradeSchema, world: &World<'_>) -> Result<Probe, Failure> {
-    Ok(if revisions(action, world)? == [action.head.clone()] { Probe::Satisfied } else { Probe::Absent })
+    Ok(if revisions(action, world)? == [action.head.clone()] {
+        Probe::Satisfied
+    } else {
+        Probe::Absent
+    })
 }
 
 pub(super) fn apply(action: &UpgradeSchema, world: &World<'_>) -> Result<Value, Failure> {
@@ -25,8 +29,15 @@ pub(super) fn verify(action: &UpgradeSchema, world: &World<'_>) -> Result<(), Fa
     if found == [action.head.clone()] {
         return Ok(());
     }
-    let found = if found.is_empty() { "no revision".to_owned() } else { found.join(", ") };
-    Err(Failure::new(format!("{} stands at {found} instead of head {}", action.database, action.head)))
+    let found = if found.is_empty() {
+        "no revision".to_owned()
+    } else {
+        found.join(", ")
+    };
+    Err(Failure::new(format!(
+        "{} stands at {found} instead of head {}",
+        action.database, action.head
+    )))
 }
 
 /// The schema changed only in the target's copy; the swap's undo puts that aside as a whole.

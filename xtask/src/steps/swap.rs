@@ -25,7 +25,11 @@ pub(super) fn probe(action: &Swap, world: &World<'_>) -> Result<Probe, Failure> 
             }
         }
     }
-    Ok(if all_there { Probe::Satisfied } else { Probe::Absent })
+    Ok(if all_there {
+        Probe::Satisfied
+    } else {
+        Probe::Absent
+    })
 }
 
 pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> {
@@ -38,7 +42,10 @@ pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> 
             continue;
         }
         if !seen.databases.contains_key(&database.incoming) {
-            return Err(Failure::new(format!("database {} is not there", database.incoming)));
+            return Err(Failure::new(format!(
+                "database {} is not there",
+                database.incoming
+            )));
         }
         if seen.databases.contains_key(&database.target_name) {
             renames.push((database.target_name.clone(), database.before(&action.run)));
@@ -50,11 +57,19 @@ pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> 
     for database in &action.databases {
         let before = database.before(&action.run);
         clear_mark(action, &server, database, world)?;
-        if facts::server(&world.runner, &server, maintenance)?.databases.contains_key(&before) {
+        if facts::server(&world.runner, &server, maintenance)?
+            .databases
+            .contains_key(&before)
+        {
             // Nobody knows this name yet, so what is empty now stays empty.
             if facts::database(&world.runner, &server, &before)?.is_empty() {
                 let drop = Script::new("DROP DATABASE :\"before\";").var("before", &before);
-                server.execute(&world.runner, maintenance, &drop, format!("drop the empty database {before}"))?;
+                server.execute(
+                    &world.runner,
+                    maintenance,
+                    &drop,
+                    format!("drop the empty database {before}"),
+                )?;
             } else {
                 kept.push(before);
             }
@@ -115,12 +130,22 @@ fn rename(
         let what = format!("end the sessions of database {from}");
         server.execute(&world.runner, &action.maintenance_database, &end, what)?;
     }
-    server.execute(&world.runner, &action.maintenance_database, &action.rename(renames), what)?;
+    server.execute(
+        &world.runner,
+        &action.maintenance_database,
+        &action.rename(renames),
+        what,
+    )?;
     Ok(())
 }
 
 /// Takes our mark off; a database that carried a comment of its own got it from the archive's manifest.
-fn clear_mark(action: &Swap, server: &Server, database: &SwapDatabase, world: &World<'_>) -> Result<(), Failure> {
+fn clear_mark(
+    action: &Swap,
+    server: &Server,
+    database: &SwapDatabase,
+    world: &World<'_>,
+) -> Result<(), Failure> {
     let manifest = world
         .run
         .load::<infra::postgres::manifest::DatabaseManifest>(&format!("restored-{}", database.name))?;
@@ -147,8 +172,14 @@ fn in_place(seen: &ServerFacts, database: &SwapDatabase, world: &World<'_>) -> R
 fn not_empty(action: &Swap, database: &SwapDatabase, relations: u64) -> Finding {
     Finding::error(
         format!("target.{}.not-empty", database.name),
-        format!("database {} exists on the target and holds {relations} relations", database.target_name),
+        format!(
+            "database {} exists on the target and holds {relations} relations",
+            database.target_name
+        ),
     )
-    .wanted(format!("an empty database, or to keep it as {}", database.before(&action.run)))
+    .wanted(format!(
+        "an empty database, or to keep it as {}",
+        database.before(&action.run)
+    ))
     .hint("cargo xtask rollback, then: cargo xtask migrate --set-aside-existing")
 }

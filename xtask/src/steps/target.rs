@@ -12,7 +12,9 @@ pub(super) fn probe(action: &StartTarget, world: &World<'_>) -> Result<Probe, Fa
     // Compose decides itself what is missing, and `up` is safe to repeat; a running cluster is not started again.
     let answers = || {
         let server = action.instance.server(world.vault);
-        server.answers(&world.runner, &action.maintenance_database).is_ok()
+        server
+            .answers(&world.runner, &action.maintenance_database)
+            .is_ok()
     };
     match &action.control {
         TargetControl::Compose { .. } => Ok(Probe::Absent),
@@ -49,7 +51,11 @@ pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Fail
     if let Err(failure) = wait_for_query(world, &server, &action.maintenance_database, limit) {
         return Err(match &action.control {
             TargetControl::Compose { container, .. } => Failure {
-                message: format!("{}\nits log:\n{}", failure.message, docker::logs(&world.runner, container, 10)),
+                message: format!(
+                    "{}\nits log:\n{}",
+                    failure.message,
+                    docker::logs(&world.runner, container, 10)
+                ),
                 ..failure
             },
             _ => failure,
@@ -57,8 +63,10 @@ pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Fail
     }
     let (host, port) = &action.published;
     if !infra::ports::is_open(host, *port, Duration::from_secs(5)) {
-        return Err(Failure::new(format!("the target answers, but not on {host}:{port} where .env will point"))
-            .hint("cargo xtask migrate --set target.port=PORT"));
+        return Err(Failure::new(format!(
+            "the target answers, but not on {host}:{port} where .env will point"
+        ))
+        .hint("cargo xtask migrate --set target.port=PORT"));
     }
     Ok(())
 }

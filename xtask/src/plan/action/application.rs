@@ -27,7 +27,11 @@ pub struct CheckApplication {
 impl CheckApplication {
     /// The application on this port; 0 stands for one that is picked when it starts.
     pub fn command(&self, port: u16) -> Cmd {
-        let port = if port == 0 { "FREE_PORT".to_owned() } else { port.to_string() };
+        let port = if port == 0 {
+            "FREE_PORT".to_owned()
+        } else {
+            port.to_string()
+        };
         let args = self.command.iter().map(|arg| arg.replace("{port}", &port));
         let cmd = Cmd::new(&self.python, "start the application")
             .cwd(&self.backend)

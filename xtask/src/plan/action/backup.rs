@@ -35,7 +35,14 @@ impl Backup {
     /// pg_dump of one database, under a snapshot once there is one.
     pub fn dump(&self, database: &BackupDatabase, vault: &Vault, snapshot: Option<&str>) -> Cmd {
         let server = database.reader.server(vault);
-        archive::dump(&server, &database.source_database, &self.folder, &database.name, self.jobs, snapshot)
+        archive::dump(
+            &server,
+            &database.source_database,
+            &self.folder,
+            &database.name,
+            self.jobs,
+            snapshot,
+        )
     }
 
     /// Reads one archive back.

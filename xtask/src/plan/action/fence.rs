@@ -12,8 +12,11 @@ use crate::config::SecretName;
 use crate::model::RunId;
 
 /// Settings of a reader: it must not write, and it must not need the 64 MB of a container's shared memory.
-const READER_SETTINGS: [(&str, &str); 3] =
-    [("default_transaction_read_only", "on"), ("autovacuum", "off"), ("max_parallel_workers_per_gather", "0")];
+const READER_SETTINGS: [(&str, &str); 3] = [
+    ("default_transaction_read_only", "on"),
+    ("autovacuum", "off"),
+    ("max_parallel_workers_per_gather", "0"),
+];
 
 /// One old instance to fence.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,15 +85,22 @@ impl Fence {
     /// The reader as an instance.
     pub fn reader(&self) -> Instance {
         let reach = match &self.fenced {
-            Fenced::Container { .. } | Fenced::Volume { .. } => {
-                Reach::Container { name: self.reader_name(), host: crate::observe::servers::INSIDE.to_owned() }
-            }
-            Fenced::Cluster { socket_dir, reader_port, .. } if cfg!(unix) => {
-                Reach::Socket { dir: socket_dir.clone(), port: *reader_port }
-            }
-            Fenced::Cluster { reader_port, .. } => {
-                Reach::Tcp { host: "127.0.0.1".to_owned(), port: *reader_port }
-            }
+            Fenced::Container { .. } | Fenced::Volume { .. } => Reach::Container {
+                name: self.reader_name(),
+                host: crate::observe::servers::INSIDE.to_owned(),
+            },
+            Fenced::Cluster {
+                socket_dir,
+                reader_port,
+                ..
+            } if cfg!(unix) => Reach::Socket {
+                dir: socket_dir.clone(),
+                port: *reader_port,
+            },
+            Fenced::Cluster { reader_port, .. } => Reach::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: *reader_port,
+            },
         };
         Instance {
             label: format!("source {}", self.database),
@@ -104,9 +114,17 @@ impl Fence {
     /// Stops the old instance and keeps an engine restart from bringing it back.
     pub fn stop(&self) -> Vec<Cmd> {
         match &self.fenced {
-            Fenced::Container { name, restart, was_running, .. } => {
+            Fenced::Container {
+                name,
+                restart,
+                was_running,
+                ..
+            } => {
                 let keep_down = (restart != "no").then(|| docker::set_restart(name, "no"));
-                keep_down.into_iter().chain(was_running.then(|| docker::stop(name))).collect()
+                keep_down
+                    .into_iter()
+                    .chain(was_running.then(|| docker::stop(name)))
+                    .collect()
             }
             Fenced::Volume { .. } => Vec::new(),
             Fenced::Cluster { cluster, was_on, .. } => was_on.map(|_| cluster.stop()).into_iter().collect(),
@@ -116,20 +134,28 @@ impl Fence {
     /// Starts the reader.
     pub fn start_reader(&self) -> Cmd {
         match &self.fenced {
-            Fenced::Container { name, image, pgdata, .. } => {
-                self.reader_container(image, ["--volumes-from", name], pgdata.as_deref())
-            }
+            Fenced::Container {
+                name, image, pgdata, ..
+            } => self.reader_container(image, ["--volumes-from", name], pgdata.as_deref()),
             Fenced::Volume { volume, image } => {
                 let mount = format!("type=volume,source={volume},target=/var/lib/postgresql/data");
                 self.reader_container(image, ["--mount", &mount], None)
             }
-            Fenced::Cluster { cluster, socket_dir, reader_port, .. } => {
+            Fenced::Cluster {
+                cluster,
+                socket_dir,
+                reader_port,
+                ..
+            } => {
                 let port = reader_port.to_string();
                 let dir = socket_dir.display().to_string();
                 let mut settings = READER_SETTINGS.to_vec();
                 settings.push(("port", &port));
                 if cfg!(unix) {
-                    settings.extend([("listen_addresses", ""), ("unix_socket_directories", dir.as_str())]);
+                    settings.extend([
+                        ("listen_addresses", ""),
+                        ("unix_socket_directories", dir.as_str()),
+                    ]);
                 } else {
                     settings.push(("listen_addresses", "127.0.0.1"));
                 }
@@ -149,14 +175,23 @@ impl Fence {
     /// Brings the old instance back as it was.
     pub fn bring_back(&self) -> Vec<Cmd> {
         match &self.fenced {
-            Fenced::Container { name, restart, was_running, .. } => {
+            Fenced::Container {
+                name,
+                restart,
+                was_running,
+                ..
+            } => {
                 let policy = (restart != "no").then(|| docker::set_restart(name, restart));
-                policy.into_iter().chain(was_running.then(|| docker::start(name))).collect()
+                policy
+                    .into_iter()
+                    .chain(was_running.then(|| docker::start(name)))
+                    .collect()
             }
             Fenced::Volume { .. } => Vec::new(),
-            Fenced::Cluster { cluster, was_on, .. } => {
-                was_on.map(|_| cluster.start(&[], &server_log(cluster))).into_iter().collect()
-            }
+            Fenced::Cluster { cluster, was_on, .. } => was_on
+                .map(|_| cluster.start(&[], &server_log(cluster)))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -166,20 +201,32 @@ impl Fence {
 
     /// The same image on the same volume, without a network.
     fn reader_container(&self, image: &str, volumes: [&str; 2], pgdata: Option<&str>) -> Cmd {
-        let mut cmd = Cmd::new(docker::PROGRAM, format!("start the isolated reader of {}", self.database))
-            .args(["run", "-d", "--name", &self.reader_name(), "--network", "none"])
-            .args(["--label", &format!("{}={}", docker::RUN_LABEL, self.run)])
-            .args(volumes);
+        let mut cmd = Cmd::new(
+            docker::PROGRAM,
+            format!("start the isolated reader of {}", self.database),
+        )
+        .args(["run", "-d", "--name", &self.reader_name(), "--network", "none"])
+        .args(["--label", &format!("{}={}", docker::RUN_LABEL, self.run)])
+        .args(volumes);
         if let Some(pgdata) = pgdata {
             cmd = cmd.args(["-e", &format!("PGDATA={pgdata}")]);
         }
         cmd = cmd.args([image, "postgres"]);
-        READER_SETTINGS.iter().fold(cmd, |cmd, (name, value)| cmd.args(["-c", &format!("{name}={value}")]))
+        READER_SETTINGS.iter().fold(cmd, |cmd, (name, value)| {
+            cmd.args(["-c", &format!("{name}={value}")])
+        })
     }
 }
 
 /// Server logs lie beside the data directory, where the cluster's account may write.
 pub(super) fn server_log(cluster: &Cluster) -> PathBuf {
-    let name = cluster.data.file_name().map_or_else(|| "server".into(), |name| name.to_string_lossy());
-    cluster.data.parent().unwrap_or(Path::new(".")).join(format!("{name}.log"))
+    let name = cluster
+        .data
+        .file_name()
+        .map_or_else(|| "server".into(), |name| name.to_string_lossy());
+    cluster
+        .data
+        .parent()
+        .unwrap_or(Path::new("."))
+        .join(format!("{name}.log"))
 }

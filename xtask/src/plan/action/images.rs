@@ -17,6 +17,9 @@ pub struct Images {
 impl Images {
     /// One pull for each image.
     pub fn commands(&self) -> Vec<Cmd> {
-        self.images.iter().map(|image| docker::pull(image, Duration::from_secs(self.limit_seconds))).collect()
+        self.images
+            .iter()
+            .map(|image| docker::pull(image, Duration::from_secs(self.limit_seconds)))
+            .collect()
     }
 }

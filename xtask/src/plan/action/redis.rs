@@ -20,6 +20,9 @@ pub struct StartRedis {
 impl StartRedis {
     /// Starts the service; nothing when Redis is somebody else's.
     pub fn commands(&self) -> Vec<Cmd> {
-        self.project.iter().map(|project| project.up(std::slice::from_ref(&self.service))).collect()
+        self.project
+            .iter()
+            .map(|project| project.up(std::slice::from_ref(&self.service)))
+            .collect()
     }
 }

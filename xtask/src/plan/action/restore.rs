@@ -82,7 +82,15 @@ impl Restore {
         let server = self.target.server(vault);
         let incoming = database.incoming();
         let mem = &self.maintenance_work_mem;
-        archive::restore(&server, &incoming, &self.folder, &database.name, self.jobs, mem, ownership)
+        archive::restore(
+            &server,
+            &incoming,
+            &self.folder,
+            &database.name,
+            self.jobs,
+            mem,
+            ownership,
+        )
     }
 
     pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
@@ -90,7 +98,10 @@ impl Restore {
         let commands = |database: &RestoreDatabase| {
             let what = format!("create database {}", database.incoming());
             let create = self.create(database, "ENCODING", "COLLATE", "CTYPE");
-            [server.psql(&self.maintenance_database, &create, what), self.restore(database, vault)]
+            [
+                server.psql(&self.maintenance_database, &create, what),
+                self.restore(database, vault),
+            ]
         };
         self.databases.iter().flat_map(commands).collect()
     }

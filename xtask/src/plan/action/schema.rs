@@ -35,11 +35,14 @@ pub struct UpgradeSchema {
 impl UpgradeSchema {
     /// The script or Alembic. Process environment wins over `.env` in the application's settings.
     pub fn command(&self, vault: &Vault) -> Cmd {
-        let cmd = Cmd::new(&self.python, format!("bring the schema of {} to head", self.database))
-            .cwd(&self.backend)
-            .limit(Duration::from_secs(self.limit_seconds))
-            .env("PYTHONIOENCODING", "utf-8")
-            .env("PYTHONUNBUFFERED", "1");
+        let cmd = Cmd::new(
+            &self.python,
+            format!("bring the schema of {} to head", self.database),
+        )
+        .cwd(&self.backend)
+        .limit(Duration::from_secs(self.limit_seconds))
+        .env("PYTHONIOENCODING", "utf-8")
+        .env("PYTHONUNBUFFERED", "1");
         let cmd = match &self.script {
             // One answer for each time it may ask; a script that asks nothing leaves them unread.
             Some(script) => cmd.arg(script).stdin(format!("{}\n", self.answer).repeat(3)),

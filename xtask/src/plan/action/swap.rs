@@ -51,7 +51,11 @@ impl Swap {
     pub fn rename(&self, renames: &[(String, String)]) -> Script {
         let mut sql = String::from("BEGIN;\n");
         for (from, to) in renames {
-            sql.push_str(&format!("ALTER DATABASE {} RENAME TO {};\n", quote::ident(from), quote::ident(to)));
+            sql.push_str(&format!(
+                "ALTER DATABASE {} RENAME TO {};\n",
+                quote::ident(from),
+                quote::ident(to)
+            ));
         }
         sql.push_str("COMMIT;");
         Script::new(sql)
@@ -76,6 +80,10 @@ impl Swap {
             })
             .collect();
         let server = self.target.server(vault);
-        vec![server.psql(&self.maintenance_database, &self.rename(&renames), "put the databases in place")]
+        vec![server.psql(
+            &self.maintenance_database,
+            &self.rename(&renames),
+            "put the databases in place",
+        )]
     }
 }

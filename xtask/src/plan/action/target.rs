@@ -48,10 +48,18 @@ pub enum TargetControl {
 }
 
 impl StartTarget {
-    pub(super) fn commands(&self) -> Vec<Cmd> {
+    /// The commands that start it.
+    pub fn commands(&self) -> Vec<Cmd> {
         match &self.control {
-            TargetControl::Compose { project, services, pull, .. } => {
-                let pull = pull.as_ref().map(|(checkout, branch)| git::pull(checkout, branch));
+            TargetControl::Compose {
+                project,
+                services,
+                pull,
+                ..
+            } => {
+                let pull = pull
+                    .as_ref()
+                    .map(|(checkout, branch)| git::pull(checkout, branch));
                 pull.into_iter().chain([project.up(services)]).collect()
             }
             TargetControl::Cluster(cluster) if !self.was_running => vec![self.start_cluster(cluster)],
@@ -68,10 +76,18 @@ impl StartTarget {
     pub fn stop(&self) -> Vec<Cmd> {
         match &self.control {
             _ if self.was_running => Vec::new(),
-            TargetControl::Compose { project, services, container, .. } => {
+            TargetControl::Compose {
+                project,
+                services,
+                container,
+                ..
+            } => {
                 let names: Vec<&str> = services.iter().map(String::as_str).collect();
                 let what = format!("stop the services of {}", project.file.display());
-                vec![docker::stop(container), project.cmd(what, ["stop"].into_iter().chain(names))]
+                vec![
+                    docker::stop(container),
+                    project.cmd(what, ["stop"].into_iter().chain(names)),
+                ]
             }
             TargetControl::Cluster(cluster) => vec![cluster.stop()],
             TargetControl::External => Vec::new(),

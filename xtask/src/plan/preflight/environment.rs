@@ -12,9 +12,16 @@ pub(super) fn env_files(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
     if let Some(problem) = &file.problem {
-        let example = case.seen.labeler.as_ref().map(|l| l.root.join(&case.settings.labeler.env_example));
-        let mut finding = Finding::error("env.missing", format!("cannot read {}: {problem}", file.path.display()))
-            .wanted("the file that names the old instances");
+        let example = case
+            .seen
+            .labeler
+            .as_ref()
+            .map(|l| l.root.join(&case.settings.labeler.env_example));
+        let mut finding = Finding::error(
+            "env.missing",
+            format!("cannot read {}: {problem}", file.path.display()),
+        )
+        .wanted("the file that names the old instances");
         if let Some(example) = example.filter(|path| !file.exists && path.is_file()) {
             let copy = if cfg!(windows) { "copy" } else { "cp" };
             finding = finding.hint(format!("{copy} {} {}", example.display(), file.path.display()));
@@ -22,7 +29,10 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
         findings.push(finding);
         return;
     }
-    let wanted = file.mappings.iter().filter(|(name, _)| case.seen.sources.contains_key(*name));
+    let wanted = file
+        .mappings
+        .iter()
+        .filter(|(name, _)| case.seen.sources.contains_key(*name));
     for (name, mapping) in wanted {
         for key in mapping.keys() {
             let line = key.lines.last().copied().unwrap_or(0);
@@ -30,7 +40,11 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
                 findings.push(
                     Finding::error("env.key-missing", format!("{} is not set", key.key))
                         .wanted(format!("it names the {name} database"))
-                        .hint(format!("cargo xtask env set {} {}=VALUE", file.path.display(), key.key))
+                        .hint(format!(
+                            "cargo xtask env set {} {}=VALUE",
+                            file.path.display(),
+                            key.key
+                        ))
                         .at(&file.path, 0),
                 );
             } else if key.lines.len() > 1 {
@@ -38,17 +52,28 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
                 findings.push(
                     Finding::warning(
                         "env.key-twice",
-                        format!("{} is set on lines {}; the last one counts", key.key, lines.join(", ")),
+                        format!(
+                            "{} is set on lines {}; the last one counts",
+                            key.key,
+                            lines.join(", ")
+                        ),
                     )
                     .at(&file.path, line),
                 );
             }
             if key.placeholder {
                 findings.push(
-                    Finding::error("env.placeholder", format!("{} still has the template's value", key.key))
-                        .wanted("the real value")
-                        .hint(format!("cargo xtask env set {} {}=-", file.path.display(), key.key))
-                        .at(&file.path, line),
+                    Finding::error(
+                        "env.placeholder",
+                        format!("{} still has the template's value", key.key),
+                    )
+                    .wanted("the real value")
+                    .hint(format!(
+                        "cargo xtask env set {} {}=-",
+                        file.path.display(),
+                        key.key
+                    ))
+                    .at(&file.path, line),
                 );
             }
         }
@@ -60,7 +85,10 @@ pub(super) fn application(case: &Case<'_>, findings: &mut Vec<Finding>) {
         findings.push(
             Finding::warning(
                 "application.running",
-                format!("the application answers on port {}; it loses its databases while this runs", running.port),
+                format!(
+                    "the application answers on port {}; it loses its databases while this runs",
+                    running.port
+                ),
             )
             .wanted("restart it afterwards, so that it reads the new .env"),
         );
@@ -68,7 +96,11 @@ pub(super) fn application(case: &Case<'_>, findings: &mut Vec<Finding>) {
 }
 
 pub(super) fn disk(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let sizes = case.seen.sources.values().filter_map(|source| source.database.as_ref().map(|d| d.bytes));
+    let sizes = case
+        .seen
+        .sources
+        .values()
+        .filter_map(|source| source.database.as_ref().map(|d| d.bytes));
     let data: u64 = sizes.sum();
     // Archives are smaller than the data, the restored copy is as large, and its WAL comes on top until a checkpoint.
     let needed = data * 3;
@@ -78,9 +110,15 @@ pub(super) fn disk(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 "disk.space",
                 format!("{} are free for {} of data", time::bytes(free), time::bytes(data)),
             )
-            .wanted(format!("{}: archives, the restored copy and its WAL", time::bytes(needed))),
+            .wanted(format!(
+                "{}: archives, the restored copy and its WAL",
+                time::bytes(needed)
+            )),
         ),
         Some(_) => {}
-        None => findings.push(Finding::note("disk.space", "free disk space cannot be told on this system")),
+        None => findings.push(Finding::note(
+            "disk.space",
+            "free disk space cannot be told on this system",
+        )),
     }
 }

@@ -17,17 +17,25 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
                     format!("several volumes could hold {name}: {}", volumes.join(", ")),
                 )
                 .wanted("one")
-                .hint(format!("cargo xtask migrate --set 'databases.{name}.source.volumes=[\"NAME\"]'")),
+                .hint(format!(
+                    "cargo xtask migrate --set 'databases.{name}.source.volumes=[\"NAME\"]'"
+                )),
             ),
-            SourceState::Container(container) if container.name == case.settings.target.container => findings.push(
-                Finding::error(
-                    format!("source.{name}.is-target"),
-                    format!("container {} is both the source of {name} and the target", container.name),
-                )
-                .wanted("two instances")
-                .hint("cargo xtask migrate --set target.container=NAME"),
-            ),
-            SourceState::Container(container) if container.status == "paused" || container.status == "restarting" => {
+            SourceState::Container(container) if container.name == case.settings.target.container => findings
+                .push(
+                    Finding::error(
+                        format!("source.{name}.is-target"),
+                        format!(
+                            "container {} is both the source of {name} and the target",
+                            container.name
+                        ),
+                    )
+                    .wanted("two instances")
+                    .hint("cargo xtask migrate --set target.container=NAME"),
+                ),
+            SourceState::Container(container)
+                if container.status == "paused" || container.status == "restarting" =>
+            {
                 findings.push(
                     Finding::error(
                         format!("source.{name}.state"),
@@ -38,8 +46,11 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 );
             }
             SourceState::External => findings.push(
-                Finding::error(format!("source.{name}.external"), "external sources are not migrated by this version")
-                    .wanted("a container or a local cluster"),
+                Finding::error(
+                    format!("source.{name}.external"),
+                    "external sources are not migrated by this version",
+                )
+                .wanted("a container or a local cluster"),
             ),
             _ => {}
         }
@@ -56,9 +67,15 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
             findings.push(
                 Finding::error(
                     format!("source.{name}.database"),
-                    format!("the instance has no database {}; it has {}", settings.source.database, have.join(", ")),
+                    format!(
+                        "the instance has no database {}; it has {}",
+                        settings.source.database,
+                        have.join(", ")
+                    ),
                 )
-                .hint(format!("cargo xtask migrate --set databases.{name}.source.database=NAME")),
+                .hint(format!(
+                    "cargo xtask migrate --set databases.{name}.source.database=NAME"
+                )),
             );
         }
     }
@@ -69,7 +86,11 @@ fn absent(case: &Case<'_>, name: &str) -> Finding {
     let source = &database.source;
     let looked = match source.control {
         Control::PgCtl => source.data.display().to_string(),
-        _ => format!("container {} or volume {}", source.containers.join(" or "), source.volumes.join(" or ")),
+        _ => format!(
+            "container {} or volume {}",
+            source.containers.join(" or "),
+            source.volumes.join(" or ")
+        ),
     };
     let id = format!("source.{name}.absent");
     let found = format!("there is no old instance for {name}: looked for {looked}");
@@ -87,9 +108,12 @@ pub(super) fn source_logins(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (name, source) in &case.seen.sources {
         if let Some(problem) = &source.login_problem {
             findings.push(
-                Finding::error(format!("source.{name}.login"), format!("the login that .env names fails: {problem}"))
-                    .wanted("host, role, password and database of the running old instance")
-                    .hint("cargo xtask status --settings"),
+                Finding::error(
+                    format!("source.{name}.login"),
+                    format!("the login that .env names fails: {problem}"),
+                )
+                .wanted("host, role, password and database of the running old instance")
+                .hint("cargo xtask status --settings"),
             );
         }
     }
@@ -101,7 +125,11 @@ pub(super) fn target_port(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let expected = match holder {
         Holder::Container(name) => {
             *name == case.settings.target.container
-                || case.seen.sources.values().any(|source| is_container(source, name))
+                || case
+                    .seen
+                    .sources
+                    .values()
+                    .any(|source| is_container(source, name))
         }
         // The target's own server.
         Holder::Process(_) => target.running || case.seen.sources.values().any(|s| is_on(s, case.settings)),
@@ -151,7 +179,10 @@ pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let moved = |name: &String| {
-        case.seen.sources.get(name).is_some_and(|source| source.state != SourceState::Absent)
+        case.seen
+            .sources
+            .get(name)
+            .is_some_and(|source| source.state != SourceState::Absent)
     };
     for (name, database) in case.seen.target.databases.iter().filter(|(name, _)| moved(name)) {
         if database.facts.is_empty() {
@@ -161,7 +192,10 @@ pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
         let finding = if case.request.set_aside {
             Finding::warning(
                 format!("target.{name}.not-empty"),
-                format!("database {} has content; it is kept as {kept}", database.facts.name),
+                format!(
+                    "database {} has content; it is kept as {kept}",
+                    database.facts.name
+                ),
             )
         } else {
             Finding::error(
@@ -179,7 +213,9 @@ pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
 }
 
 pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let Some(target) = &case.seen.target.server else { return };
+    let Some(target) = &case.seen.target.server else {
+        return;
+    };
     for (name, source) in &case.seen.sources {
         if let Some(server) = &source.server
             && major(server.version_num) > major(target.version_num)
@@ -200,10 +236,18 @@ pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
 }
 
 pub(super) fn extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let Some(target) = &case.seen.target.server else { return };
+    let Some(target) = &case.seen.target.server else {
+        return;
+    };
     for (name, source) in &case.seen.sources {
-        let Some(database) = &source.database else { continue };
-        for extension in database.extensions.keys().filter(|e| !target.available_extensions.contains(e)) {
+        let Some(database) = &source.database else {
+            continue;
+        };
+        for extension in database
+            .extensions
+            .keys()
+            .filter(|e| !target.available_extensions.contains(e))
+        {
             findings.push(
                 Finding::error(
                     format!("source.{name}.extension"),
@@ -216,7 +260,9 @@ pub(super) fn extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
 }
 
 pub(super) fn connections(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let Some(target) = &case.seen.target.server else { return };
+    let Some(target) = &case.seen.target.server else {
+        return;
+    };
     let expected = case.settings.limits.expected_connections;
     let offered = target.max_connections.saturating_sub(target.reserved_connections);
     if expected > offered {
@@ -237,9 +283,12 @@ pub(super) fn redis(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     if let Some(holder) = &case.seen.redis.port_holder {
         findings.push(
-            Finding::error("redis.port", format!("port {} is taken by {holder}, which is not Redis", redis.port))
-                .wanted("Redis, or a free port for it")
-                .hint("cargo xtask migrate --set redis.port=PORT"),
+            Finding::error(
+                "redis.port",
+                format!("port {} is taken by {holder}, which is not Redis", redis.port),
+            )
+            .wanted("Redis, or a free port for it")
+            .hint("cargo xtask migrate --set redis.port=PORT"),
         );
     }
 }

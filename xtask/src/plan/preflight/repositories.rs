@@ -18,7 +18,11 @@ pub(super) fn docker(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 "https://docs.docker.com/get-docker or: sudo apt-get install docker.io docker-compose",
             )
         } else {
-            ("docker.engine", problem.as_str(), "start Docker Desktop, or: sudo systemctl start docker")
+            (
+                "docker.engine",
+                problem.as_str(),
+                "start Docker Desktop, or: sudo systemctl start docker",
+            )
         };
         findings.push(
             Finding::error(id, found)
@@ -31,27 +35,40 @@ pub(super) fn docker(case: &Case<'_>, findings: &mut Vec<Finding>) {
         || (case.settings.redis.control == Control::Compose && !case.seen.redis.answers);
     if compose_needed && docker.compose.is_none() {
         findings.push(
-            Finding::error("docker.compose", "neither `docker compose` nor `docker-compose` is on this machine")
-                .wanted("Compose, to start the platform's infrastructure and Redis")
-                .hint("https://docs.docker.com/compose/install or: sudo apt-get install docker-compose"),
+            Finding::error(
+                "docker.compose",
+                "neither `docker compose` nor `docker-compose` is on this machine",
+            )
+            .wanted("Compose, to start the platform's infrastructure and Redis")
+            .hint("https://docs.docker.com/compose/install or: sudo apt-get install docker-compose"),
         );
     }
 }
 
 pub(super) fn labeler(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let candidates = |paths: &[std::path::PathBuf]| {
-        paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+        paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let settings = case.settings;
     match &case.seen.labeler {
         None => findings.push(
-            Finding::error("labeler.repository", "the labeler repository is not beside this workspace")
-                .wanted(format!("one of {}", candidates(&settings.labeler.repository)))
-                .hint("cargo xtask migrate --set 'labeler.repository=[\"PATH\"]'"),
+            Finding::error(
+                "labeler.repository",
+                "the labeler repository is not beside this workspace",
+            )
+            .wanted(format!("one of {}", candidates(&settings.labeler.repository)))
+            .hint("cargo xtask migrate --set 'labeler.repository=[\"PATH\"]'"),
         ),
         Some(labeler) if !labeler.backend.is_dir() => findings.push(
-            Finding::error("labeler.backend", format!("{} is not a folder", labeler.backend.display()))
-                .hint("cargo xtask migrate --set labeler.backend=PATH"),
+            Finding::error(
+                "labeler.backend",
+                format!("{} is not a folder", labeler.backend.display()),
+            )
+            .hint("cargo xtask migrate --set labeler.backend=PATH"),
         ),
         Some(_) => {}
     }
@@ -60,15 +77,24 @@ pub(super) fn labeler(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     match &case.seen.platform {
         None => findings.push(
-            Finding::warning("platform.repository", "the platform repository is not beside this workspace")
-                .wanted("its Compose file; infra/compose/unified.yaml is used instead"),
+            Finding::warning(
+                "platform.repository",
+                "the platform repository is not beside this workspace",
+            )
+            .wanted("its Compose file; infra/compose/unified.yaml is used instead"),
         ),
         Some(platform) if platform.compose_file.is_none() => findings.push(
             Finding::error(
                 "platform.infrastructure",
-                format!("{} has no infrastructure folder with a Compose file", platform.root.display()),
+                format!(
+                    "{} has no infrastructure folder with a Compose file",
+                    platform.root.display()
+                ),
             )
-            .wanted(format!("one of {}", candidates(&settings.platform.infrastructure)))
+            .wanted(format!(
+                "one of {}",
+                candidates(&settings.platform.infrastructure)
+            ))
             .hint("cargo xtask migrate --set 'platform.infrastructure=[\"PATH\"]'"),
         ),
         Some(_) => {}
@@ -94,8 +120,11 @@ pub(super) fn python(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 .hint(install),
         ),
         Some(python) if !labeler.has_alembic => findings.push(
-            Finding::error("labeler.alembic", format!("the environment of {} has no Alembic", python.display()))
-                .hint(install),
+            Finding::error(
+                "labeler.alembic",
+                format!("the environment of {} has no Alembic", python.display()),
+            )
+            .hint(install),
         ),
         Some(_) => {}
     }
@@ -103,7 +132,9 @@ pub(super) fn python(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 pub(super) fn alembic(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let schema = &case.settings.schema;
-    let (Some(labeler), false) = (&case.seen.labeler, schema.database.is_empty()) else { return };
+    let (Some(labeler), false) = (&case.seen.labeler, schema.database.is_empty()) else {
+        return;
+    };
     let alembic = &labeler.alembic;
     if let Some(problem) = &alembic.problem {
         findings.push(Finding::error("alembic.history", problem.clone()));
@@ -111,13 +142,27 @@ pub(super) fn alembic(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     if alembic.heads.len() != 1 {
         findings.push(
-            Finding::error("alembic.heads", format!("the checkout has the heads {}", alembic.heads.join(", ")))
-                .wanted("one head: with several, `upgrade head` does not know where to go")
-                .hint(format!("cd {} && python -m alembic merge heads", labeler.backend.display())),
+            Finding::error(
+                "alembic.heads",
+                format!("the checkout has the heads {}", alembic.heads.join(", ")),
+            )
+            .wanted("one head: with several, `upgrade head` does not know where to go")
+            .hint(format!(
+                "cd {} && python -m alembic merge heads",
+                labeler.backend.display()
+            )),
         );
     }
-    let revisions = case.seen.sources.get(&schema.database).and_then(|source| source.revisions.as_ref());
-    for revision in revisions.into_iter().flatten().filter(|r| !alembic.known.contains(r)) {
+    let revisions = case
+        .seen
+        .sources
+        .get(&schema.database)
+        .and_then(|source| source.revisions.as_ref());
+    for revision in revisions
+        .into_iter()
+        .flatten()
+        .filter(|r| !alembic.known.contains(r))
+    {
         findings.push(
             Finding::error(
                 "alembic.unknown-revision",
