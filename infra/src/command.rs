@@ -287,6 +287,14 @@ impl fmt::Display for CommandError {
 
 impl std::error::Error for CommandError {}
 
+/// Whether we run as root.
+pub fn is_root() -> bool {
+    #[cfg(unix)]
+    return rustix::process::geteuid().is_root();
+    #[cfg(not(unix))]
+    false
+}
+
 /// Finds a program on PATH (with PATHEXT on Windows).
 pub fn find_program(name: &str) -> Option<PathBuf> {
     which::which(name).ok()

@@ -45,9 +45,12 @@ impl Program {
     }
 }
 
-/// Finds Compose: the plugin first, because Docker maintains it.
-pub fn detect(runner: &Runner) -> Option<(Program, String)> {
-    [Program::Plugin, Program::Standalone]
+/// Finds Compose: the one that is wanted, else the plugin first, because Docker maintains it.
+pub fn detect(runner: &Runner, wanted: Option<Program>) -> Option<(Program, String)> {
+    let candidates = wanted.map_or(vec![Program::Plugin, Program::Standalone], |program| {
+        vec![program]
+    });
+    candidates
         .into_iter()
         .find_map(|program| program.version(runner).map(|version| (program, version)))
 }
@@ -113,3 +116,6 @@ impl Project {
         Ok(runner.run(&cmd)?.stdout_text())
     }
 }
+
+/// Our own Compose file with what it mounts, for machines without the platform's repository: name and text.
+pub const UNIFIED: &[(&str, &str)] = &[("unified.yaml", "")];

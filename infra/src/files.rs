@@ -41,6 +41,18 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_dir(dir)
 }
 
+/// Writes a file that others may read, for containers and other accounts. Not atomic: only for throw-away files.
+///
+/// # Errors
+/// Any I/O error.
+pub fn write_shared(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+    options.open(path)?.write_all(bytes)
+}
+
 /// Makes a rename or a new file in `dir` durable. Windows has no such call; NTFS journals renames itself.
 ///
 /// # Errors

@@ -15,7 +15,9 @@ pub mod images;
 pub mod interrupt;
 pub mod ports;
 pub mod postgres;
+pub mod python;
 pub mod redis;
+pub mod rehearsal;
 pub mod secret;
 pub mod wait;
 

@@ -70,3 +70,12 @@ impl Context {
         })
     }
 }
+
+/// Standard error, coloured as asked for.
+pub(crate) fn terminal(global: &Global) -> Terminal {
+    Terminal::new(match global.color.as_str() {
+        "always" => Some(true),
+        "never" => Some(false),
+        _ => None,
+    })
+}

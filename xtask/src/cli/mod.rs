@@ -2,6 +2,7 @@
 
 mod context;
 mod migrate;
+mod rehearse;
 mod status;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +42,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Migrate(migrate::MigrateArgs),
+    Rehearse(rehearse::RehearseArgs),
     Status(status::StatusArgs),
 }
 
@@ -57,6 +59,7 @@ pub(crate) fn main() -> Exit {
     };
     let result = match cli.command {
         Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
+        Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
         Command::Status(args) => status::cmd_status(&cli.global, &args),
     };
     result.unwrap_or_else(|error| report(&error))

@@ -29,6 +29,8 @@ pub struct Settings {
     pub redis: Redis,
     /// The application and the questions it is asked.
     pub application: Application,
+    /// Docker.
+    pub docker: Docker,
     /// Parallelism, memory and time limits.
     pub limits: Limits,
     /// Named variations; `--profile NAME` lays one over everything above.
@@ -256,6 +258,15 @@ pub struct Every {
     pub keys_ending: String,
     /// The value.
     pub equals: String,
+}
+
+/// `[docker]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Docker {
+    /// Which Compose command to use, where both are there; without it, the plugin `docker compose` before
+    /// `docker-compose`.
+    pub compose: Option<infra::compose::Program>,
 }
 
 /// `[limits]`

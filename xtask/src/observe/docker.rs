@@ -62,7 +62,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
             return seen;
         }
     }
-    seen.compose = compose::detect(eyes.runner);
+    seen.compose = compose::detect(eyes.runner, settings.docker.compose);
     let looked = docker::containers(eyes.runner).and_then(|containers| {
         seen.containers = containers;
         seen.volumes = docker::volumes(eyes.runner)?;

@@ -37,6 +37,28 @@ pub struct RunDocument {
     pub findings: Vec<Finding>,
 }
 
+impl RunDocument {
+    /// The document of a rehearsal that was only prepared.
+    pub fn empty(runtime: &str) -> Self {
+        Self {
+            schema_version: 1,
+            verified: false,
+            runtime: Some(runtime.to_owned()),
+            run: String::new(),
+            steps: Vec::new(),
+            databases: Vec::new(),
+            backup: PathBuf::new(),
+            target: TargetDocument {
+                host: String::new(),
+                port: 0,
+                user: String::new(),
+            },
+            error: None,
+            findings: Vec::new(),
+        }
+    }
+}
+
 /// One step.
 #[derive(Debug, Serialize)]
 pub struct StepDocument {

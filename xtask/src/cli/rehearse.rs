@@ -1,0 +1,254 @@
+//! `cargo xtask rehearse`: the real migration, on throw-away instances.
+
+mod containers;
+mod kept;
+mod local;
+mod repositories;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use infra::{Interrupt, Runner};
+
+use super::migrate::{MigrateArgs, migrate};
+use super::{Context, Ending, Global};
+use crate::config::Workspace;
+use crate::model::{Exit, RunId};
+use crate::plan::Roles;
+use crate::report::documents::RunDocument;
+use crate::report::{Terminal, summary};
+use crate::steps::Progress;
+
+use kept::Kept;
+
+/// Rehearse: a full migration on throw-away instances with sample data
+///
+/// Makes a little labeler and platform repository, three old instances with rows, and runs the same engine and the
+/// same checks as a real migration. Touches nothing outside its own folder and containers.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RehearseArgs {
+    /// How many annotations the labeler database holds; everything else follows
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    rows: u64,
+    /// Containers, or PostgreSQL clusters of this machine (needs neither Docker nor root)
+    #[arg(long, value_enum, default_value_t = Runtime::Auto)]
+    runtime: Runtime,
+    /// How roles come over
+    #[arg(long, value_enum, default_value_t = Roles::Unify)]
+    roles: Roles,
+    /// Leave everything running and print how to connect
+    #[arg(long)]
+    keep: bool,
+    /// End and remove what an earlier rehearsal left
+    #[arg(long)]
+    stop: bool,
+    /// Print one JSON document on standard output
+    #[arg(long)]
+    json: bool,
+    /// The situation of the old instances
+    #[arg(long, value_enum, default_value_t = Situation::Running)]
+    situation: Situation,
+    /// Make everything and stop before the migration; prints the workspace to migrate in
+    #[arg(long, hide = true)]
+    prepare: bool,
+}
+
+/// Where the instances run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Runtime {
+    /// Containers where a Docker engine and Compose answer, else clusters.
+    Auto,
+    /// Containers.
+    Docker,
+    /// PostgreSQL clusters of this machine.
+    Local,
+}
+
+/// How old instances occur.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Situation {
+    /// They run.
+    Running,
+    /// They are stopped.
+    Stopped,
+    /// The containers are gone, their volumes are left (Docker only).
+    Volumes,
+    /// They run, and there is no platform repository: our own Compose file serves (Docker only).
+    NoPlatform,
+}
+
+/// What a runtime makes before the migration, and takes away after it.
+pub(super) struct Stage<'a> {
+    /// Runs programs.
+    pub(super) runner: &'a Runner,
+    /// Standard error.
+    pub(super) terminal: &'a Terminal,
+    /// Folder of this rehearsal.
+    pub(super) base: &'a Path,
+    /// Folder for what may be used again: virtual environment, PostgreSQL build, images.
+    pub(super) cache: &'a Path,
+    /// Short unique name.
+    pub(super) name: &'a str,
+    /// How many annotations.
+    pub(super) rows: u64,
+    /// How the old instances occur.
+    pub(super) situation: Situation,
+}
+
+/// Runs the command.
+#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
+pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Result<Exit> {
+    let workspace = Workspace::find()?;
+    let interrupt = Interrupt::install()?;
+    let runner = Runner::new(interrupt.clone());
+    let terminal = super::context::terminal(global);
+    let home = workspace.root().join("target").join("rehearsal");
+    std::fs::create_dir_all(&home).with_context(|| format!("failed to make {}", home.display()))?;
+    let left = Kept::all(&home)?;
+    if args.stop {
+        if left.is_empty() {
+            return Err(Ending::new(Exit::NothingToDo, "nothing to do: no rehearsal is kept").into());
+        }
+        for kept in &left {
+            kept.remove(&runner, &home)?;
+            terminal.line(&format!("removed rehearsal {}", kept.name));
+        }
+        return Ok(Exit::Ok);
+    }
+    let runtime = choose(args.runtime, &runner);
+    let id = RunId::new();
+    let name = format!("rehearsal-{}", &id.as_str()[id.as_str().len() - 4..]);
+    let account = local::account();
+    let (base, cache) = folders(&home, id.as_str(), account.is_some() && runtime == Runtime::Local)?;
+    let stage = Stage {
+        runner: &runner,
+        terminal: &terminal,
+        base: &base,
+        cache: &cache,
+        name: &name,
+        rows: args.rows,
+        situation: args.situation,
+    };
+    // Written before anything is made, so that `--stop` finds what a killed rehearsal leaves.
+    let mut kept = Kept::new(&name, &base, runtime == Runtime::Docker);
+    kept.write(&home)?;
+    let result = rehearse(&stage, runtime, args, global, &interrupt, &mut kept, &home);
+    if args.prepare && result.is_ok() {
+        println!("{}", base.join("workspace").display());
+        return Ok(Exit::Ok);
+    }
+    let keep = args.keep && result.is_ok();
+    if keep {
+        terminal.line("\nleft running:");
+        for line in &kept.connect {
+            terminal.line(&format!("  {line}"));
+        }
+        terminal.line("end and remove it: cargo xtask rehearse --stop");
+    } else if let Err(error) = stop_all(&kept, &home, result.is_err()) {
+        terminal.line(&format!("failed to remove the rehearsal: {error:#}"));
+        terminal.line("hint: cargo xtask rehearse --stop");
+    }
+    let document = result?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&document)?);
+    } else {
+        print!("{}", summary(&document));
+    }
+    terminal.line(&format!(
+        "\nrehearsed on the {} runtime: every table compared equal, the application answered. \
+         The real one: cargo xtask migrate",
+        document.runtime.as_deref().unwrap_or_default()
+    ));
+    Ok(Exit::Ok)
+}
+
+fn rehearse(
+    stage: &Stage<'_>,
+    runtime: Runtime,
+    args: &RehearseArgs,
+    global: &Global,
+    interrupt: &Interrupt,
+    kept: &mut Kept,
+    home: &Path,
+) -> anyhow::Result<RunDocument> {
+    let text = if runtime == Runtime::Docker {
+        "docker"
+    } else {
+        "local"
+    };
+    stage.terminal.line(&format!(
+        "rehearsal {} on the {text} runtime, {} annotations",
+        stage.name, stage.rows
+    ));
+    let local = if runtime == Runtime::Docker {
+        containers::prepare(stage, kept, home)?
+    } else {
+        local::prepare(stage, kept, home)?
+    };
+    let workspace = Workspace::at(stage.base.join("workspace"));
+    infra::files::private_dir(&workspace.private())?;
+    infra::files::write_private(&workspace.private().join("local.toml"), local.as_bytes())?;
+    if args.prepare {
+        // The caller migrates; nothing to describe yet.
+        return Ok(RunDocument::empty(text));
+    }
+    let mut context = Context::at(workspace, global, interrupt.clone())?;
+    let migrate_args = MigrateArgs {
+        yes: true,
+        roles: args.roles,
+        ..MigrateArgs::default()
+    };
+    let mut document = migrate(&mut context, &migrate_args)?;
+    document.runtime = Some(text.to_owned());
+    Ok(document)
+}
+
+/// Takes away what was made. After a failure the folder stays, so that its logs can be read.
+fn stop_all(kept: &Kept, home: &Path, failed: bool) -> anyhow::Result<()> {
+    // A runner of its own: the interrupt that ended the rehearsal must not end the tidying as well.
+    let runner = Runner::new(Interrupt::default());
+    if failed {
+        kept.stop(&runner)
+    } else {
+        kept.stop(&runner).and_then(|()| kept.tidy(home))
+    }
+}
+
+fn choose(wanted: Runtime, runner: &Runner) -> Runtime {
+    if wanted != Runtime::Auto {
+        return wanted;
+    }
+    let docker =
+        infra::docker::engine_version(runner).is_ok() && infra::compose::detect(runner, None).is_some();
+    if docker { Runtime::Docker } else { Runtime::Local }
+}
+
+/// The rehearsal's folder and the cache. PostgreSQL refuses to run as root; the account it runs as then must be able
+/// to enter both, so they move to the system's temporary folder when it cannot enter `target`.
+fn folders(home: &Path, id: &str, other_account: bool) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let (base, cache) = if other_account && !local::others_may_enter(home) {
+        let temporary = std::env::temp_dir();
+        (
+            temporary.join(format!("xtask-rehearsal-{id}")),
+            temporary.join("xtask-rehearsal-cache"),
+        )
+    } else {
+        (home.join(id), home.join("cache"))
+    };
+    for dir in [&base, &cache] {
+        std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
+    }
+    Ok((base, cache))
+}
+
+impl Stage<'_> {
+    /// Says what is being made.
+    pub(super) fn say(&self, text: &str) {
+        self.terminal.line(&format!("  {text}"));
+    }
+
+    /// A passing line.
+    pub(super) fn note(&self, text: &str) {
+        self.terminal.note(text);
+    }
+}
