@@ -27,6 +27,7 @@ pub struct Cmd {
     pub(crate) env_remove: Vec<String>,
     pub(crate) cwd: Option<PathBuf>,
     pub(crate) stdin: Stdin,
+    pub(crate) shown_stdin: Option<String>,
     pub(crate) limit: Option<Duration>,
     pub(crate) account: Option<Account>,
 }
@@ -74,6 +75,7 @@ impl Cmd {
             env_remove: Vec::new(),
             cwd: None,
             stdin: Stdin::Null,
+            shown_stdin: None,
             limit: None,
             account: None,
         }
@@ -128,6 +130,18 @@ impl Cmd {
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = Stdin::Bytes(bytes.into());
         self
+    }
+
+    /// How standard input may be shown to people: with its secrets masked.
+    #[must_use]
+    pub fn shown_stdin(mut self, text: impl Into<String>) -> Self {
+        self.shown_stdin = Some(text.into());
+        self
+    }
+
+    /// Standard input as it may be shown; `None` when there is none or nothing of it may be shown.
+    pub fn input(&self) -> Option<&str> {
+        self.shown_stdin.as_deref()
     }
 
     /// Gives a file as standard input, streamed by the operating system.

@@ -224,10 +224,8 @@ impl Runner {
 
     fn bare_expression(&self, cmd: &Cmd) -> duct::Expression {
         let mut expression = duct::cmd(&cmd.program, &cmd.args).unchecked();
-        for name in &cmd.env_remove {
-            expression = expression.env_remove(name);
-        }
-        for (name, value) in &cmd.env {
+        // The library lets the first of two settings of a variable win; ours is the last, and a set one beats a removal.
+        for (name, value) in cmd.env.iter().rev() {
             expression = match value {
                 EnvValue::Plain(value) => expression.env(name, value),
                 EnvValue::Secret(secret) => {
@@ -235,6 +233,9 @@ impl Runner {
                     expression.env(name, secret.expose())
                 }
             };
+        }
+        for name in &cmd.env_remove {
+            expression = expression.env_remove(name);
         }
         if let Some(dir) = &cmd.cwd {
             expression = expression.dir(dir);

@@ -88,3 +88,14 @@ fn a_child_beside_us_answers_line_by_line() {
     assert_eq!(child.read_line().unwrap().as_deref(), Some("hello"));
     assert_eq!(child.finish(std::time::Duration::from_secs(10)), Some(0));
 }
+
+#[cfg(unix)]
+#[test]
+fn the_last_value_of_a_variable_wins_and_a_set_one_beats_its_removal() {
+    let cmd = Cmd::new("sh", "print")
+        .args(["-c", "echo $A"])
+        .env_remove("A")
+        .env("A", "first")
+        .secret_env("A", &Secret::new("last"));
+    assert_eq!(Runner::default().run(&cmd).unwrap().stdout_text(), "last\n");
+}

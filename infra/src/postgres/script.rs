@@ -7,8 +7,13 @@ use crate::secret::Secret;
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     sql: String,
-    /// Lines given to psql before the SQL. They may hold secrets and are never printed.
-    variables: Vec<(String, Secret)>,
+    variables: Vec<(String, Value)>,
+}
+
+#[derive(Clone, Debug)]
+enum Value {
+    Plain(String),
+    Secret(Secret),
 }
 
 impl Script {
@@ -23,23 +28,36 @@ impl Script {
     /// Sets a psql variable. The value goes through standard input, not argv.
     #[must_use]
     pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.variables.push((name.to_owned(), Secret::new(value)));
+        self.variables.push((name.to_owned(), Value::Plain(value.into())));
         self
     }
 
-    /// The SQL as a person may read it.
-    pub fn sql(&self) -> &str {
-        &self.sql
+    /// Sets a psql variable whose value is masked wherever the script is shown.
+    #[must_use]
+    pub fn secret_var(mut self, name: &str, value: &Secret) -> Self {
+        self.variables
+            .push((name.to_owned(), Value::Secret(value.clone())));
+        self
+    }
+
+    /// What psql reads, secrets masked.
+    pub(super) fn shown(&self) -> String {
+        self.text(|secret| secret.to_string())
     }
 
     /// What psql reads on standard input.
     pub(super) fn input(&self) -> String {
+        self.text(|secret| secret.expose().to_owned())
+    }
+
+    fn text(&self, show: impl Fn(&Secret) -> String) -> String {
         let mut text = String::new();
         for (name, value) in &self.variables {
-            text.push_str(&format!(
-                "\\set {name} {}\n",
-                quote::psql_argument(value.expose())
-            ));
+            let value = match value {
+                Value::Plain(value) => value.clone(),
+                Value::Secret(secret) => show(secret),
+            };
+            text.push_str(&format!("\\set {name} {}\n", quote::psql_argument(&value)));
         }
         text.push_str(&self.sql);
         text.push('\n');

@@ -145,13 +145,15 @@ impl Server {
 
     /// `psql` that reads this script; anything but success on every statement is an error.
     pub fn psql(&self, database: &str, script: &Script, what: impl Into<String>) -> Cmd {
-        self.psql_session(database, what).stdin(script.input())
+        self.psql_session(database, what)
+            .stdin(script.input())
+            .shown_stdin(script.shown())
     }
 
     /// `psql` waiting for lines, quiet and exact: no start-up file, unaligned tuples, first error ends it.
     pub fn psql_session(&self, database: &str, what: impl Into<String>) -> Cmd {
         self.client("psql", database, what)
-            .args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .args(["-XqAtw", "-v", "ON_ERROR_STOP=1", "-f", "-"])
     }
 
     /// Runs a script for its effect.

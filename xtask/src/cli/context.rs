@@ -24,7 +24,11 @@ pub(crate) struct Context {
 impl Context {
     /// For the workspace we stand in.
     pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
-        Self::at(Workspace::find()?, global, Interrupt::install()?)
+        let workspace = match &global.workspace {
+            Some(root) => Workspace::at(root),
+            None => Workspace::find()?,
+        };
+        Self::at(workspace, global, Interrupt::install()?)
     }
 
     /// For a given workspace.

@@ -61,6 +61,13 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
             return Err(refuse(&[]).into());
         };
         print!("{}", plan::render(&plan));
+        for step in &plan.steps {
+            if let plan::Action::Cutover(cutover) = &step.action {
+                let diff = crate::steps::preview(cutover, &context.vault)
+                    .map_err(|failure| Ending::new(Exit::Preconditions, failure.message))?;
+                print!("\n{diff}");
+            }
+        }
         return Ok(Exit::Ok);
     }
     let document = migrate(&mut context, args)?;

@@ -3,6 +3,7 @@
 mod context;
 mod migrate;
 mod rehearse;
+mod rollback;
 mod status;
 
 use clap::{Parser, Subcommand};
@@ -34,6 +35,15 @@ pub(crate) struct Global {
     /// Set one setting, for example --set target.port=5440
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub(crate) sets: Vec<String>,
+    /// The workspace to work in, instead of the one around the current folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "XTASK_WORKSPACE",
+        hide_env = true
+    )]
+    pub(crate) workspace: Option<std::path::PathBuf>,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", value_parser = ["auto", "always", "never"], default_value = "auto")]
     pub(crate) color: String,
@@ -43,6 +53,7 @@ pub(crate) struct Global {
 enum Command {
     Migrate(migrate::MigrateArgs),
     Rehearse(rehearse::RehearseArgs),
+    Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
 }
 
@@ -60,6 +71,7 @@ pub(crate) fn main() -> Exit {
     let result = match cli.command {
         Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
         Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
+        Command::Rollback(args) => rollback::cmd_rollback(&cli.global, &args),
         Command::Status(args) => status::cmd_status(&cli.global, &args),
     };
     result.unwrap_or_else(|error| report(&error))

@@ -11,9 +11,12 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// Uses this folder.
+    /// Uses this folder. Kept absolute: containers and servers do not share our current folder.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        let root = root.into();
+        Self {
+            root: std::path::absolute(&root).unwrap_or(root),
+        }
     }
 
     /// Finds the workspace: cargo says where it is; run by hand, the nearest folder above that holds the settings.

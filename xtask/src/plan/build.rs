@@ -53,7 +53,7 @@ pub fn build(
     let moved: Vec<String> = fences.iter().map(|fence| fence.database.clone()).collect();
     let mut steps = Vec::new();
     let mut add = |id: &str, title: String, reason: &str, action: Action| {
-        let commands = action.commands(vault).iter().map(ToString::to_string).collect();
+        let commands = action.commands(vault).iter().map(shown).collect();
         steps.push(PlannedStep {
             id: id.to_owned(),
             title,
@@ -158,6 +158,14 @@ pub fn build(
         inputs: inputs(loaded, seen),
         steps,
     })
+}
+
+/// A command as it can be pasted, with what it reads.
+fn shown(cmd: &infra::Cmd) -> String {
+    match cmd.input() {
+        Some(input) => format!("{cmd} <<'SQL'\n{}\nSQL", input.trim_end()),
+        None => cmd.to_string(),
+    }
 }
 
 /// What a resumed run must find unchanged.

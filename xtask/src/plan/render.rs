@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use super::action::{Action, EnvValue};
 use super::{Plan, Roles};
 
-/// The plan as text: each step with its reason and its exact commands, and what changes in `.env`.
+/// The plan as text: each step with its reason and its exact commands.
 pub fn render(plan: &Plan) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
@@ -28,19 +27,7 @@ pub fn render(plan: &Plan) -> String {
         let _ = writeln!(out, "\n{:>2}. {}  [{}]", number + 1, step.title, step.id);
         let _ = writeln!(out, "    why: {}", step.reason);
         for command in &step.commands {
-            let _ = writeln!(out, "    $ {command}");
-        }
-        if let Action::Cutover(cutover) = &step.action {
-            for file in &cutover.files {
-                let _ = writeln!(out, "    {}", file.path.display());
-                for change in &file.changes {
-                    let value = match &change.value {
-                        EnvValue::Plain(value) => value.as_str(),
-                        EnvValue::Secret(_) => infra::secret::MASK,
-                    };
-                    let _ = writeln!(out, "    + {}={value}", change.key);
-                }
-            }
+            let _ = writeln!(out, "    $ {}", command.replace('\n', "\n      "));
         }
     }
     out

@@ -52,19 +52,7 @@ pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failur
             infra::files::write_private(&env.before, document.as_bytes())
                 .context("failed to keep the previous bytes")?;
         }
-        let readers = Reader::for_document(&document);
-        for change in &env.changes {
-            let value = value(change, world.vault)?;
-            document
-                .set(&change.key, value.as_bytes(), readers)
-                .map_err(|conflict| {
-                    Failure::new(format!(
-                        "{} cannot be set in {}: {conflict}",
-                        change.key,
-                        env.path.display()
-                    ))
-                })?;
-        }
+        write_changes(env, &mut document, world.vault)?;
         // Before the file itself: a crash in between leaves the old bytes, whose sum is the plan's.
         after.0.insert(
             env.path.display().to_string(),
@@ -119,6 +107,42 @@ pub(super) fn undo(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
             .map_err(|error| Failure::new(format!("failed to open {}: {error}", env.path.display())))?;
         open.save(&Document::parse(before))
             .map_err(|error| Failure::new(format!("failed to write {}: {error}", env.path.display())))?;
+    }
+    Ok(())
+}
+
+/// What the cutover will change, as a unified diff without values.
+///
+/// # Errors
+/// When a file cannot be read or a value cannot be written for every reader.
+pub fn preview(action: &Cutover, vault: &Vault) -> Result<String, Failure> {
+    let mut text = String::new();
+    for env in &action.files {
+        let before = Document::parse(read(env)?);
+        let mut after = before.clone();
+        write_changes(env, &mut after, vault)?;
+        let name = env.path.display().to_string();
+        text.push_str(&before.diff(&after).masked(&name, &name));
+    }
+    Ok(text)
+}
+
+fn write_changes(env: &EnvFile, document: &mut Document, vault: &Vault) -> Result<(), Failure> {
+    let all = Reader::for_document(document);
+    for change in &env.changes {
+        let value = value(change, vault)?;
+        // A reader that cannot read the key today (bash and `KEY = value`) does not start to matter now.
+        let reads = |reader: &Reader| matches!(document.read(&change.key, *reader), Reading::Value(_));
+        let readers: Vec<Reader> = all.iter().copied().filter(reads).collect();
+        document
+            .set(&change.key, value.as_bytes(), &readers)
+            .map_err(|conflict| {
+                Failure::new(format!(
+                    "{} cannot be set in {}: {conflict}",
+                    change.key,
+                    env.path.display()
+                ))
+            })?;
     }
     Ok(())
 }

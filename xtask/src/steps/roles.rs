@@ -56,7 +56,7 @@ pub(super) fn recreate(
         );
         let mut create = Script::new(sql).var("name", &role.name);
         if let Some(verifier) = &role.verifier {
-            create = create.var("verifier", verifier.expose());
+            create = create.secret_var("verifier", verifier);
         }
         let what = format!("recreate role {}", role.name);
         target.execute(&world.runner, &action.maintenance_database, &create, what)?;
