@@ -15,6 +15,7 @@ pub mod snapshot;
 
 pub use script::Script;
 pub use server::{Clients, Reach, Server};
+pub use snapshot::Snapshot;
 
 /// `180003` is `18.3`; from version 10 on the first number is the major version.
 pub fn version_text(version_num: u32) -> String {

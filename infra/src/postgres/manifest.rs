@@ -1,43 +1,31 @@
-//! stub
-use crate::*;
-use serde::*;
-use std::collections::BTreeMap;
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DatabaseManifest {
-    pub encoding: String,
-    pub collate: String,
-    pub ctype: String,
-    pub comment: Option<String>,
-    pub bytes: u64,
-    pub tables: BTreeMap<String, TableFacts>,
-}
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TableFacts {
-    pub rows: u64,
-}
-#[derive(Default)]
-pub struct CompareOptions {
-    pub owners: bool,
-    pub privileges: bool,
-}
-#[derive(Debug)]
-pub struct Difference;
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("d")
-    }
-}
-pub struct TableProgress;
-pub fn collect(
-    _r: &Runner,
-    _s: &postgres::Server,
-    _d: &str,
-    _i: Option<&str>,
-    _w: usize,
-    _f: &(dyn Fn(&TableProgress) + Sync),
-) -> Result<DatabaseManifest, CommandError> {
-    unimplemented!()
-}
-pub fn compare(_a: &DatabaseManifest, _b: &DatabaseManifest, _o: &CompareOptions) -> Vec<Difference> {
-    vec![]
-}
+//! What is true of a database's data and schema, taken in one snapshot, and the comparison of two such answers.
+//!
+//! [`collect`] asks; [`compare`] is pure and says every difference in a sentence; [`examples`] looks for the keys behind
+//! a difference while both databases are there. No row leaves the server except keys that [`examples`] is asked for.
+//! How rows become a checksum, and why that is the same on every version, stands in [`checksum`].
+
+mod buckets;
+pub mod checksum;
+mod collect;
+mod compare;
+mod examples;
+mod facts;
+mod normalise;
+mod relation;
+mod schema;
+pub(super) mod session;
+
+pub use buckets::{Bucket, Buckets, KeyRange};
+pub use checksum::Checksum;
+pub use collect::{TableProgress, collect};
+pub use compare::{CompareOptions, Difference, compare};
+pub use examples::{Example, Examples, State, examples};
+pub use facts::{
+    DatabaseManifest, LargeObjects, ObjectFacts, SchemaFacts, SequenceFacts, TableFacts, TableKind,
+};
+
+/// Number of the checksum's and the document's form. Manifests of different forms cannot be compared.
+pub const FORMAT: u32 = 1;
+
+/// The oldest major version that can be asked: `hash_record_extended` and ctid range scans came with it.
+pub const OLDEST_MAJOR: u32 = 14;

@@ -1,0 +1,33 @@
+-- What is true of the database as a whole: encoding, locale, settings made for it (for all roles or one), comment, size,
+-- extension versions. PostgreSQL 14 and later; columns that only some versions have are read through to_jsonb.
+SELECT jsonb_build_object(
+    'name', d.datname,
+    'server_version_num', current_setting('server_version_num')::integer,
+    'encoding', pg_encoding_to_char(d.encoding),
+    'collate', d.datcollate,
+    'ctype', d.datctype,
+    'locale_provider', coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
+    'locale', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+    'comment', shobj_description(d.oid, 'pg_database'),
+    'bytes', pg_database_size(d.oid),
+    'settings', (
+        SELECT coalesce(jsonb_object_agg(
+            coalesce(r.rolname, ''),
+            (
+                -- A dotted name is the application's own and its value may be a secret: keep a fingerprint.
+                SELECT jsonb_object_agg(
+                    split_part(item, '=', 1),
+                    CASE
+                        WHEN split_part(item, '=', 1) LIKE '%.%' THEN
+                            'sha256:' || encode(sha256(convert_to(substr(item, strpos(item, '=') + 1), 'UTF8')), 'hex')
+                        ELSE substr(item, strpos(item, '=') + 1)
+                    END)
+                FROM unnest(s.setconfig) AS item
+            )), '{}')
+        FROM pg_db_role_setting AS s
+        LEFT JOIN pg_roles AS r ON r.oid = s.setrole
+        WHERE s.setdatabase = d.oid),
+    'extension_versions', (
+        SELECT coalesce(jsonb_object_agg(extname, extversion), '{}') FROM pg_extension))
+FROM pg_database AS d
+WHERE d.datname = current_database();

@@ -1,0 +1,434 @@
+//! Manifest and compare on real servers: a faithful copy has no difference, whatever the versions; damage has one.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use infra::command::CommandError;
+use infra::postgres::manifest::{
+    CompareOptions, DatabaseManifest, Difference, State, TableKind, collect, compare, examples,
+};
+use infra::postgres::{Server, Snapshot, quote};
+use infra::{Interrupt, Runner, wait};
+use support::{TestCluster, installations};
+
+const NASTY: &str = include_str!("nasty.sql");
+const ROLES: &str = "CREATE ROLE \"app owner\" LOGIN PASSWORD 'x'; CREATE ROLE \"Reader Ünï\";";
+
+/// What a dump and a restore into an existing database keep.
+const RESTORED: CompareOptions = CompareOptions {
+    owners: true,
+    privileges: true,
+    extension_versions: false,
+    settings: false,
+    locale: true,
+    database_comment: true,
+    matview_contents: true,
+    extra_objects: true,
+};
+
+fn take(cluster: &TestCluster, database: &str) -> DatabaseManifest {
+    collect(&cluster.runner, &cluster.server, database, None, 2, &|_| {})
+        .unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn sentences(differences: &[Difference]) -> Vec<&str> {
+    differences
+        .iter()
+        .map(|difference| difference.sentence.as_str())
+        .collect()
+}
+
+/// A database with the nasty schema, on the newest server of this machine.
+fn nasty() -> (TestCluster, String) {
+    let newest = installations().pop().unwrap();
+    let cluster = TestCluster::start(&newest, &newest);
+    cluster.sql("postgres", ROLES);
+    let database = cluster.database("nasty \"1\"");
+    cluster.sql(&database, NASTY);
+    (cluster, database)
+}
+
+#[test]
+fn everything_is_counted_and_nothing_skipped() {
+    let (cluster, database) = nasty();
+    let manifest = take(&cluster, &database);
+    let kind = |name: &str| manifest.tables[name].kind;
+    let rows = |name: &str| manifest.tables[name].rows;
+    assert_eq!(rows("\"My Schema\".\"Täble \"\"q\"\" x\""), 1000);
+    assert_eq!(
+        (rows("public.nokey"), kind("public.nokey")),
+        (10, TableKind::Ordinary)
+    );
+    assert_eq!(rows("public.zero"), 2);
+    assert_eq!(
+        (rows("public.volatile"), kind("public.volatile")),
+        (50, TableKind::Unlogged)
+    );
+    assert_eq!(rows("public.secret"), 2000);
+    assert_eq!((rows("public.parent"), rows("public.child")), (1, 2));
+    assert_eq!(
+        (rows("public.part"), kind("public.part")),
+        (500, TableKind::Partitioned)
+    );
+    assert_eq!(kind("public.part_b"), TableKind::Partitioned);
+    assert_eq!(
+        rows("public.part_a") + rows("public.part_b1") + rows("public.part_b2"),
+        500
+    );
+    let leaves =
+        ["public.part_a", "public.part_b1", "public.part_b2"].map(|leaf| manifest.tables[leaf].checksum);
+    assert_eq!(
+        manifest.tables["public.part"].checksum,
+        leaves[0].plus(leaves[1]).plus(leaves[2])
+    );
+    assert!(manifest.tables["public.far_table"].not_counted.is_some());
+    assert!(manifest.tables["public.mv_never"].not_counted.is_some());
+    assert_eq!(rows("public.mv"), 3);
+    assert_eq!(manifest.large_objects.count, 3);
+    let sequence = manifest.sequences["public.\"Seq 1\""];
+    assert_eq!((sequence.last_value, sequence.is_called), (6, true));
+    assert_eq!(manifest.settings[""]["work_mem"], "8MB");
+
+    let text = serde_json::to_string(&manifest).unwrap();
+    assert!(
+        !text.contains("hush"),
+        "a secret setting or option is in the manifest"
+    );
+    assert!(!text.contains("o1999"), "a row's value is in the manifest");
+    assert_eq!(serde_json::from_str::<DatabaseManifest>(&text).unwrap(), manifest);
+    assert_eq!(
+        serde_json::to_string(&take(&cluster, &database)).unwrap(),
+        text,
+        "the same database gives the same bytes"
+    );
+}
+
+#[test]
+fn a_restored_copy_compares_equal_on_every_version() {
+    let installations = installations();
+    let newest = installations.last().unwrap();
+    let clusters: Vec<TestCluster> = installations
+        .iter()
+        .map(|installation| TestCluster::start(installation, newest))
+        .collect();
+    for cluster in &clusters {
+        cluster.sql("postgres", ROLES);
+    }
+    for (place, source) in clusters.iter().enumerate() {
+        let database = source.database("source");
+        source.sql(&database, NASTY);
+        let expected = take(source, &database);
+        // pg_dump's own version decides what an archive says; pg_restore of the same version is its partner.
+        let archive = source.dump(&database, None).unwrap();
+        for target in &clusters[place..] {
+            let copy = target.database("copy");
+            target.restore(&copy, archive.path());
+            let found = compare(&expected, &take(target, &copy), &RESTORED);
+            assert!(
+                found.is_empty(),
+                "{} -> {}: {:#?}",
+                source.installation.major,
+                target.installation.major,
+                sentences(&found)
+            );
+        }
+    }
+}
+
+#[test]
+fn damage_is_found_and_named() {
+    let (cluster, database) = nasty();
+    let expected = take(&cluster, &database);
+    let archive = cluster.dump(&database, None).unwrap();
+    let wide = "\"My Schema\".\"Täble \"\"q\"\" x\"";
+    let damages: Vec<(String, &str, String)> = [
+        (format!("DELETE FROM {wide} WHERE \"Id\" = 700"), "rows", wide),
+        (format!("UPDATE {wide} SET n = -n WHERE \"Id\" = 5"), "contents", wide),
+        (format!("UPDATE {wide} SET n = n + 0.000 WHERE \"Id\" = 5"), "contents", wide),
+        (format!("UPDATE {wide} SET x = NULL WHERE \"Id\" = 3"), "contents", wide),
+        (format!("UPDATE {wide} SET j = '{{\"k\": 5, \"v\": 1}}' WHERE \"Id\" = 5"), "contents", wide),
+        (format!("UPDATE {wide} SET bp = 'pad ' WHERE \"Id\" = 5"), "contents", wide),
+        (format!("UPDATE {wide} SET m = 'sad' WHERE \"Id\" = 5"), "contents", wide),
+        (format!("UPDATE {wide} SET iv = interval '1 month' WHERE iv = interval '30 days'; UPDATE {wide} SET ts = ts + interval '1 microsecond' WHERE \"Id\" = 9"), "contents", wide),
+        // Sums over single columns stay the same here.
+        (format!("UPDATE {wide} AS t SET big = o.big FROM {wide} AS o WHERE (t.\"Id\", o.\"Id\") IN ((1, 2), (2, 1))"), "contents", wide),
+        ("UPDATE nokey SET (a, b) = (SELECT 2, 'twice') WHERE ctid = (SELECT min(ctid) FROM nokey WHERE a = 1)".to_owned(), "contents", "public.nokey"),
+        ("DELETE FROM zero WHERE ctid = (SELECT min(ctid) FROM zero)".to_owned(), "rows", "public.zero"),
+        ("UPDATE part SET v = 'other' WHERE id = 40".to_owned(), "contents", "public.part"),
+        ("TRUNCATE volatile".to_owned(), "rows", "public.volatile"),
+        ("UPDATE secret SET owner_name = 'me' WHERE id = md5('77')::uuid".to_owned(), "contents", "public.secret"),
+        ("DROP TABLE refers".to_owned(), "rows", "public.refers"),
+        ("SELECT setval('\"Seq 1\"', 1)".to_owned(), "sequences", "public.\"Seq 1\""),
+        ("SELECT lo_put(4242, 10, '\\x00')".to_owned(), "large objects", "large objects"),
+        ("SELECT lo_unlink(4243)".to_owned(), "large objects", "large objects"),
+        ("DROP INDEX \"My Schema\".partial".to_owned(), "indexes", "\"My Schema\".partial"),
+        (format!("ALTER TABLE {wide} DROP CONSTRAINT \"Täble \"\"q\"\" x_v_check\""), "constraints", "\"My Schema\".\"Täble \"\"q\"\" x\".\"Täble \"\"q\"\" x_v_check\""),
+        (format!("ALTER TABLE {wide} ALTER v TYPE varchar(11)"), "columns", "\"My Schema\".\"Täble \"\"q\"\" x\".v"),
+        (format!("ALTER TABLE {wide} ALTER m SET DEFAULT 'sad'"), "columns", "\"My Schema\".\"Täble \"\"q\"\" x\".m"),
+        ("ALTER TYPE mood ADD VALUE 'new'".to_owned(), "types", "public.mood"),
+        ("ALTER TABLE secret DISABLE ROW LEVEL SECURITY".to_owned(), "tables", "public.secret"),
+        ("DROP POLICY mine ON secret".to_owned(), "policies", "public.secret.mine"),
+        ("ALTER TABLE part DISABLE TRIGGER on_part".to_owned(), "triggers", "public.part.on_part"),
+        ("CREATE OR REPLACE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'".to_owned(), "functions", "public.touch()"),
+        ("CREATE OR REPLACE VIEW one_table AS SELECT a, b, count(*) AS c FROM nokey GROUP BY a, b".to_owned(), "views", "public.one_table"),
+        ("COMMENT ON TABLE nokey IS NULL".to_owned(), "comments", "table public.nokey"),
+        ("ALTER TABLE nokey OWNER TO \"Reader Ünï\"".to_owned(), "owners", "table public.nokey"),
+        ("REVOKE INSERT ON secret FROM \"app owner\"".to_owned(), "privileges", "table public.secret"),
+        ("DROP EVENT TRIGGER ddl".to_owned(), "event_triggers", "ddl"),
+        ("DROP STATISTICS both_columns".to_owned(), "statistics", "public.both_columns"),
+        ("DROP RULE quiet ON volatile".to_owned(), "rules", "public.volatile.quiet"),
+        ("ALTER PUBLICATION pub DROP TABLE nokey".to_owned(), "publications", "pub"),
+        ("DROP CAST (mood AS int)".to_owned(), "others", "cast (public.mood AS integer)"),
+        ("ALTER DATABASE :\"DBNAME\" RESET work_mem".to_owned(), "settings", "work_mem"),
+    ]
+    .into_iter()
+    .map(|(sql, class, object)| (sql, class, object.to_owned()))
+    .collect();
+    let copy = cluster.database("copy");
+    cluster.restore(&copy, archive.path());
+    cluster.sql(
+        &copy,
+        "ALTER DATABASE :\"DBNAME\" SET work_mem = '8MB'; \
+         ALTER ROLE \"app owner\" IN DATABASE :\"DBNAME\" SET \"app.secret\" = 'hush hush';",
+    );
+    let options = CompareOptions {
+        settings: true,
+        ..RESTORED
+    };
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    for (sql, class, object) in damages {
+        // Each damage comes on top of the ones before: it must add a difference with its own name.
+        cluster.sql(&copy, &format!("{sql};"));
+        let found = compare(&expected, &take(&cluster, &copy), &options);
+        let all: BTreeSet<String> = found
+            .iter()
+            .map(|d| format!("{} {} {:?}", d.class, d.object, d.actual))
+            .collect();
+        assert!(
+            found.iter().any(|d| d.class == class && d.object == object)
+                || found.iter().any(|d| d.class == "rows" && d.object == object),
+            "{sql}: not found in {:#?}",
+            sentences(&found)
+        );
+        assert_ne!(all, known, "{sql}: no new difference");
+        known = all;
+    }
+}
+
+#[test]
+fn a_manifest_taken_in_a_snapshot_does_not_see_later_rows() {
+    let (cluster, database) = nasty();
+    let mut snapshot = Snapshot::open(&cluster.runner, &cluster.server, &database).unwrap();
+    let before = collect(
+        &cluster.runner,
+        &cluster.server,
+        &database,
+        Some(snapshot.id()),
+        3,
+        &|_| {},
+    )
+    .unwrap();
+    cluster.sql(
+        &database,
+        "INSERT INTO nokey SELECT 9, 'later' FROM generate_series(1, 777);",
+    );
+    let tables = std::sync::Mutex::new(BTreeSet::new());
+    let inside = collect(
+        &cluster.runner,
+        &cluster.server,
+        &database,
+        Some(snapshot.id()),
+        3,
+        &|progress| {
+            tables.lock().unwrap().insert(progress.table.to_owned());
+        },
+    )
+    .unwrap();
+    assert_eq!(inside.tables["public.nokey"], before.tables["public.nokey"]);
+    assert!(tables.lock().unwrap().contains("public.nokey"));
+
+    let archive = cluster.dump(&database, Some(snapshot.id())).unwrap();
+    let copy = cluster.database("copy");
+    cluster.restore(&copy, archive.path());
+    let found = compare(&before, &take(&cluster, &copy), &RESTORED);
+    assert!(found.is_empty(), "{:#?}", sentences(&found));
+    let found = compare(&before, &take(&cluster, &database), &RESTORED);
+    assert_eq!(
+        sentences(&found),
+        ["table public.nokey has 787 rows, expected 10"]
+    );
+
+    assert!(snapshot.is_alive());
+    let id = snapshot.id().to_owned();
+    cluster.sql(
+        &database,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'xtask manifest';",
+    );
+    assert!(!snapshot.is_alive());
+    let error = collect(&cluster.runner, &cluster.server, &database, Some(&id), 1, &|_| {}).unwrap_err();
+    assert!(error.tail().contains("snapshot"), "{error}");
+}
+
+#[test]
+fn rows_that_the_role_may_not_see_are_an_error() {
+    let (cluster, database) = nasty();
+    cluster.sql(&database, "GRANT SELECT ON ALL TABLES IN SCHEMA public, \"My Schema\" TO \"app owner\"; GRANT USAGE ON SCHEMA \"My Schema\" TO \"app owner\"; GRANT SELECT ON ALL SEQUENCES IN SCHEMA public, \"My Schema\" TO \"app owner\";");
+    let role = cluster.server.as_role("app owner", Some(infra::Secret::new("x")));
+    let take = |role: &Server| collect(&cluster.runner, role, &database, None, 2, &|_| {});
+    let error = take(&role).unwrap_err();
+    assert!(
+        error
+            .tail()
+            .contains("row-level security policy for table \"secret\""),
+        "{error}"
+    );
+    cluster.sql(
+        &database,
+        "ALTER TABLE secret DISABLE ROW LEVEL SECURITY; REVOKE SELECT ON zero FROM \"app owner\";",
+    );
+    let error = take(&role).unwrap_err();
+    assert!(
+        error.tail().contains("permission denied for table zero"),
+        "{error}"
+    );
+    cluster.sql(&database, "GRANT SELECT ON zero TO \"app owner\";");
+    let error = take(&role).unwrap_err();
+    assert!(
+        error.tail().contains("permission denied for large object"),
+        "{error}"
+    );
+    cluster.sql(
+        &database,
+        "GRANT SELECT ON LARGE OBJECT 4242, 4243, 4244 TO \"app owner\";",
+    );
+    let by_handle = take(&role).unwrap();
+    let by_page = self::take(&cluster, &database);
+    assert_eq!(by_handle.large_objects, by_page.large_objects);
+    assert_eq!(by_handle.tables, by_page.tables);
+}
+
+#[test]
+fn differing_keys_are_found() {
+    let (cluster, one) = nasty();
+    cluster.sql(
+        &one,
+        "CREATE TABLE many (lead int, n int, v text, PRIMARY KEY (lead, n)); \
+         INSERT INTO many SELECT i / 6000, i, 'v' FROM generate_series(1, 20000) AS i;",
+    );
+    let two = cluster.database("copy");
+    cluster.restore(&two, cluster.dump(&one, None).unwrap().path());
+    let wide = "\"My Schema\".\"Täble \"\"q\"\" x\"";
+    cluster.sql(
+        &two,
+        &format!(
+            "DELETE FROM {wide} WHERE \"Id\" = 700; UPDATE {wide} SET n = 0 WHERE \"Id\" = 3; \
+             INSERT INTO {wide} (\"Id\", s) OVERRIDING SYSTEM VALUE VALUES (-5000000000, 'abc'); \
+             UPDATE secret SET owner_name = 'x' WHERE id = md5('77')::uuid; \
+             UPDATE many SET v = 'w' WHERE n = 7777;"
+        ),
+    );
+    let look = |table: &str, limit| {
+        examples(
+            &cluster.runner,
+            (&cluster.server, &one),
+            (&cluster.server, &two),
+            table,
+            limit,
+        )
+        .unwrap_or_else(|error| panic!("{error}"))
+    };
+    let found = look(wide, 10).unwrap();
+    assert_eq!(found.key, ["\"Id\""]);
+    let mut rows: Vec<(String, State)> = found
+        .rows
+        .into_iter()
+        .map(|row| (row.key.join(","), row.state))
+        .collect();
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(
+        rows,
+        [
+            ("-5000000000".to_owned(), State::Extra),
+            ("3".to_owned(), State::Changed),
+            ("700".to_owned(), State::Missing)
+        ]
+    );
+    assert_eq!(look(wide, 1).unwrap().rows.len(), 1);
+    let found = look("public.secret", 10).unwrap();
+    assert_eq!(found.rows.len(), 1);
+    assert_eq!(
+        found.rows[0].key[0].replace('-', ""),
+        "28dd2c7955ce926456240b2ff0100bde"
+    );
+    let found = look("public.many", 10).unwrap();
+    assert_eq!(
+        found.rows.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["1, 7777 changed"]
+    );
+    assert_eq!(look("public.nokey", 10), None);
+    assert_eq!(look("public.empty", 10).unwrap().rows, []);
+
+    let found = compare(&take(&cluster, &one), &take(&cluster, &two), &RESTORED);
+    let said = sentences(&found).join("\n");
+    assert!(said.contains("\"Id\" -5000000000"), "{said}");
+    assert!(said.contains("keys (id) scattered by hash"), "{said}");
+}
+
+#[test]
+fn an_interrupt_ends_the_sessions_on_the_server_too() {
+    let (cluster, database) = nasty();
+    let mut lock = cluster
+        .runner
+        .spawn(&cluster.server.psql_session(&database, "hold a lock"), None)
+        .unwrap();
+    lock.write_line("BEGIN; LOCK TABLE nokey; SELECT 'locked';")
+        .unwrap();
+    assert_eq!(lock.read_line().unwrap().as_deref(), Some("locked"));
+    let interrupt = Interrupt::default();
+    let runner = Runner::new(interrupt.clone());
+    let ours = |state: &str| {
+        cluster
+            .sql(
+                &database,
+                &format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'xtask manifest' AND {state};"),
+            )
+            .trim()
+            .parse::<u32>()
+            .unwrap()
+    };
+    let limit = Duration::from_secs(60);
+    let never = Interrupt::default();
+    std::thread::scope(|scope| {
+        let taking = scope.spawn(|| collect(&runner, &cluster.server, &database, None, 2, &|_| {}));
+        wait::until(&never, limit, || {
+            (ours("wait_event_type = 'Lock'") > 0).then_some(())
+        })
+        .unwrap();
+        interrupt.set();
+        let error = taking.join().unwrap().unwrap_err();
+        assert!(matches!(error, CommandError::Interrupted { .. }), "{error}");
+    });
+    wait::until(&never, limit, || (ours("true") == 0).then_some(())).unwrap();
+    drop(lock);
+}
+
+#[test]
+fn a_database_that_does_not_exist_is_named() {
+    let newest = installations().pop().unwrap();
+    let cluster = TestCluster::start(&newest, &newest);
+    let error = collect(&cluster.runner, &cluster.server, "no such", None, 1, &|_| {}).unwrap_err();
+    assert!(
+        error.to_string().contains("database \"no such\" does not exist"),
+        "{error}"
+    );
+    assert!(Snapshot::open(&cluster.runner, &cluster.server, "no such").is_err());
+    // Names that psql could take for something else.
+    let hostile = "a'b\\c \"d\" $e = é";
+    cluster.sql(
+        "postgres",
+        &format!("CREATE DATABASE {} TEMPLATE template0;", quote::ident(hostile)),
+    );
+    assert_eq!(take(&cluster, hostile).database, hostile);
+}
