@@ -131,8 +131,9 @@ fn write_changes(env: &EnvFile, document: &mut Document, vault: &Vault) -> Resul
     let all = Reader::for_document(document);
     for change in &env.changes {
         let value = value(change, vault)?;
-        // A reader that cannot read the key today (bash and `KEY = value`) does not start to matter now.
-        let reads = |reader: &Reader| matches!(document.read(&change.key, *reader), Reading::Value(_));
+        // A reader that misreads the key today (bash and `KEY = value`, bash and CRLF) does not start to matter now.
+        let today = document.read(&change.key, Reader::PythonDotenv);
+        let reads = |reader: &Reader| document.read(&change.key, *reader) == today;
         let readers: Vec<Reader> = all.iter().copied().filter(reads).collect();
         document
             .set(&change.key, value.as_bytes(), &readers)

@@ -123,7 +123,11 @@ fn one(
         let found = manifest::collect(runner, &server, &incoming, None, MANIFEST_WORKERS, &|_| {});
         (analyzed.join(), found)
     });
-    let found = analyzed.1?;
+    let mut found = analyzed.1?;
+    // Our own mark; the swap puts the source's comment in its place.
+    if found.comment.as_deref() == Some(action.mark().as_str()) {
+        found.comment.clone_from(&wanted.comment);
+    }
     analyzed
         .0
         .map_err(|_| Failure::new("the analyze thread ended unexpectedly"))??;
