@@ -62,9 +62,8 @@ impl Ensured {
         let image = &self.image;
         self.stand_in.then(|| {
             format!(
-                "image {image} is a stand-in built from packages, not the published image; keep it away from volumes \
-                 of the published one (its text sorts differently), and replace it with `docker pull {image}` once a \
-                 registry answers"
+                "image {image} is a stand-in built from packages, because no registry answered; keep it away from \
+                 volumes of the published image (its text sorts differently)"
             )
         })
     }

@@ -96,7 +96,7 @@ fn only_a_stand_in_is_announced() {
     assert_eq!(ensured(false).notice(), None);
     let notice = ensured(true).notice().unwrap_or_default();
     assert!(
-        notice.contains("stand-in") && notice.contains("docker pull postgres:16"),
+        notice.contains("stand-in") && notice.contains("no registry answered"),
         "{notice}"
     );
 }

@@ -115,19 +115,27 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
                 Exit::Resumable
             };
             let log = run.logs().join(format!("{step}.log"));
-            let mut message = format!(
-                "failed to {title}: {}\n\n",
-                failure.message.trim_start_matches("failed to ")
-            );
-            message.push_str("the target's databases show no half-restored content");
-            let cut_over = document
-                .steps
-                .iter()
-                .any(|step| step.name == "cutover" && step.result == "done");
-            message.push_str(if cut_over {
-                "; .env names the target\n"
-            } else {
-                "; .env is untouched\n"
+            let mut message = match failure.interrupted {
+                true => format!("interrupted while at: {title}\n\n"),
+                false => {
+                    format!(
+                        "failed to {title}: {}\n\n",
+                        failure.message.trim_start_matches("failed to ")
+                    )
+                }
+            };
+            let done = |id: &str| {
+                document
+                    .steps
+                    .iter()
+                    .any(|s| s.name.starts_with(id) && s.result == "done")
+            };
+            message.push_str(match (done("fence"), done("cutover")) {
+                (_, true) => "the target is in charge: .env names it, and its databases are complete\n",
+                (true, false) => {
+                    "the old instances are stopped and fenced; .env is untouched, the target shows no half-restored database\n"
+                }
+                (false, false) => ".env is untouched, the target shows no half-restored database\n",
             });
             message.push_str(&format!("log: {}\n", log.display()));
             message.push_str(&format!("go back with: cargo xtask rollback {}", run.id));

@@ -148,7 +148,7 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
         terminal.line(&format!("failed to remove the rehearsal: {error:#}"));
         terminal.line("hint: cargo xtask rehearse --stop");
     }
-    let document = result?;
+    let document = result.map_err(|error| explain(error, &base))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&document)?);
     } else {
@@ -160,6 +160,22 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
         document.runtime.as_deref().unwrap_or_default()
     ));
     Ok(Exit::Ok)
+}
+
+/// A rehearsal that fails is not resumed: its hints are its own.
+fn explain(error: anyhow::Error, base: &Path) -> anyhow::Error {
+    match error.downcast::<Ending>() {
+        Ok(mut ending) if matches!(ending.exit, Exit::Resumable | Exit::Interrupted) => {
+            ending.message.push_str(&format!(
+                "\nthe rehearsal's servers were stopped; its folder: {}",
+                base.display()
+            ));
+            ending.hints = vec!["cargo xtask rehearse --stop".to_owned()];
+            ending.into()
+        }
+        Ok(ending) => ending.into(),
+        Err(error) => error,
+    }
 }
 
 fn rehearse(

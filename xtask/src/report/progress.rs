@@ -60,9 +60,7 @@ impl Terminal {
             Event::Started { number, of, title } => {
                 self.tasks.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 if self.live {
-                    let mut out = std::io::stderr().lock();
-                    let _ = write!(out, "\r\x1b[K[{number}/{of}] {title} ...");
-                    let _ = out.flush();
+                    status_line(&format!("[{number}/{of}] {title} ..."));
                 }
             }
             Event::Done {
@@ -97,35 +95,74 @@ impl Progress for Terminal {
             done,
             total,
         });
-        (entry.done, entry.total) = (done, total);
-        let parts: Vec<String> = tasks.iter().map(|(name, task)| status(name, task)).collect();
-        let mut out = std::io::stderr().lock();
-        let _ = write!(out, "\r\x1b[K  {}", parts.join(" | "));
-        let _ = out.flush();
+        // A size that could not be asked for comes as 0; what was there is still there.
+        (entry.done, entry.total) = (done.max(entry.done), total);
+        status_line(&status(&tasks));
     }
 
     fn note(&self, text: &str) {
         if self.live {
-            let short: String = text.chars().take(100).collect();
-            let mut out = std::io::stderr().lock();
-            let _ = write!(out, "\r\x1b[K  {short}");
-            let _ = out.flush();
+            status_line(text);
         }
     }
 }
 
-/// `restore labeler 120.0 MiB of 1.1 GiB, 40 s left`. The archive is smaller than the database, so a dump's total is an
-/// upper bound and its time left an upper estimate.
-fn status(name: &str, task: &Task) -> String {
-    let mut text = format!(
-        "{name} {} of {}",
-        time::bytes(task.done),
-        time::bytes(task.total.max(task.done))
-    );
-    let elapsed = task.since.elapsed().as_secs_f64();
-    if task.done > 0 && task.done < task.total && elapsed > 2.0 {
-        let left = elapsed * (task.total - task.done) as f64 / task.done as f64;
-        text.push_str(&format!(", {} left", time::seconds(left)));
+/// Overwrites the current line; never longer than the terminal is wide, or it could not be overwritten again.
+fn status_line(text: &str) {
+    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    let short: String = text.chars().take(width.saturating_sub(3)).collect();
+    let mut out = std::io::stderr().lock();
+    let _ = write!(out, "\r\x1b[K  {short}");
+    let _ = out.flush();
+}
+
+/// `restore 120.0 MiB of 1.1 GiB, at most 40 s left: labeler 60 %, users 100 %`. An archive is smaller than its database,
+/// so the time left of a dump is an upper bound.
+fn status(tasks: &BTreeMap<String, Task>) -> String {
+    let done: u64 = tasks.values().map(|task| task.done).sum();
+    let total: u64 = tasks.values().map(|task| task.total.max(task.done)).sum();
+    let verb = tasks
+        .keys()
+        .next()
+        .and_then(|name| name.split(' ').next())
+        .unwrap_or_default();
+    let mut text = format!("{verb} {} of {}", time::bytes(done), time::bytes(total));
+    let elapsed = tasks
+        .values()
+        .map(|task| task.since.elapsed().as_secs_f64())
+        .fold(0.0, f64::max);
+    if done > 0 && done < total && elapsed > 2.0 {
+        let left = elapsed * (total - done) as f64 / done as f64;
+        text.push_str(&format!(", at most {} left", time::seconds(left)));
     }
-    text
+    let parts: Vec<String> = tasks
+        .iter()
+        .map(|(name, task)| {
+            let percent = (task.done * 100).checked_div(task.total).unwrap_or(100).min(100);
+            format!("{} {percent} %", name.split(' ').next_back().unwrap_or_default())
+        })
+        .collect();
+    format!("{text}: {}", parts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_adds_up_what_runs_at_the_same_time() {
+        let task = |done, total| Task {
+            since: Instant::now(),
+            done,
+            total,
+        };
+        let tasks = BTreeMap::from([
+            ("restore labeler".to_owned(), task(512, 1024)),
+            ("restore users".to_owned(), task(2048, 1024)),
+        ]);
+        assert_eq!(
+            status(&tasks),
+            "restore 2.5 KiB of 3.0 KiB: labeler 50 %, users 100 %"
+        );
+    }
 }
