@@ -9,7 +9,7 @@ use infra::command::CommandError;
 use infra::postgres::manifest::{
     CompareOptions, DatabaseManifest, Difference, State, TableKind, collect, compare, examples,
 };
-use infra::postgres::{Server, Snapshot, quote};
+use infra::postgres::{Server, Snapshot, archive, quote};
 use infra::{Interrupt, Runner, wait};
 use support::{TestCluster, installations};
 
@@ -42,7 +42,7 @@ fn sentences(differences: &[Difference]) -> Vec<&str> {
 
 /// A database with the nasty schema, on the newest server of this machine.
 fn nasty() -> (TestCluster, String) {
-    let newest = installations().pop().unwrap();
+    let newest = installations().pop().expect("installations is never empty");
     let cluster = TestCluster::start(&newest, &newest);
     cluster.sql("postgres", ROLES);
     let database = cluster.database("nasty \"1\"");
@@ -108,10 +108,9 @@ fn everything_is_counted_and_nothing_skipped() {
 #[test]
 fn a_restored_copy_compares_equal_on_every_version() {
     let installations = installations();
-    let newest = installations.last().unwrap();
     let clusters: Vec<TestCluster> = installations
         .iter()
-        .map(|installation| TestCluster::start(installation, newest))
+        .map(|installation| TestCluster::start(installation, installation))
         .collect();
     for cluster in &clusters {
         cluster.sql("postgres", ROLES);
@@ -120,9 +119,14 @@ fn a_restored_copy_compares_equal_on_every_version() {
         let database = source.database("source");
         source.sql(&database, NASTY);
         let expected = take(source, &database);
-        // pg_dump's own version decides what an archive says; pg_restore of the same version is its partner.
-        let archive = source.dump(&database, None).unwrap();
         for target in &clusters[place..] {
+            // pg_dump must not be older than its server, and a newer pg_restore sets what an older server does not know.
+            let archive = tempfile::tempdir().unwrap();
+            let asked = source.with_clients(&target.installation);
+            source
+                .runner
+                .run(&archive::dump(&asked, &database, archive.path(), "a", 2, None))
+                .unwrap_or_else(|error| panic!("{error}"));
             let copy = target.database("copy");
             target.restore(&copy, archive.path());
             let found = compare(&expected, &take(target, &copy), &RESTORED);
@@ -165,7 +169,7 @@ fn damage_is_found_and_named() {
         ("SELECT lo_unlink(4243)".to_owned(), "large objects", "large objects"),
         ("DROP INDEX \"My Schema\".partial".to_owned(), "indexes", "\"My Schema\".partial"),
         (format!("ALTER TABLE {wide} DROP CONSTRAINT \"Täble \"\"q\"\" x_v_check\""), "constraints", "\"My Schema\".\"Täble \"\"q\"\" x\".\"Täble \"\"q\"\" x_v_check\""),
-        (format!("ALTER TABLE {wide} ALTER v TYPE varchar(11)"), "columns", "\"My Schema\".\"Täble \"\"q\"\" x\".v"),
+        (format!("ALTER TABLE {wide} ALTER big TYPE varchar"), "columns", "\"My Schema\".\"Täble \"\"q\"\" x\".big"),
         (format!("ALTER TABLE {wide} ALTER m SET DEFAULT 'sad'"), "columns", "\"My Schema\".\"Täble \"\"q\"\" x\".m"),
         ("ALTER TYPE mood ADD VALUE 'new'".to_owned(), "types", "public.mood"),
         ("ALTER TABLE secret DISABLE ROW LEVEL SECURITY".to_owned(), "tables", "public.secret"),
@@ -179,7 +183,7 @@ fn damage_is_found_and_named() {
         ("DROP EVENT TRIGGER ddl".to_owned(), "event_triggers", "ddl"),
         ("DROP STATISTICS both_columns".to_owned(), "statistics", "public.both_columns"),
         ("DROP RULE quiet ON volatile".to_owned(), "rules", "public.volatile.quiet"),
-        ("ALTER PUBLICATION pub DROP TABLE nokey".to_owned(), "publications", "pub"),
+        ("ALTER PUBLICATION pub DROP TABLE empty".to_owned(), "publications", "pub"),
         ("DROP CAST (mood AS int)".to_owned(), "others", "cast (public.mood AS integer)"),
         ("ALTER DATABASE :\"DBNAME\" RESET work_mem".to_owned(), "settings", "work_mem"),
     ]
@@ -246,7 +250,11 @@ fn a_manifest_taken_in_a_snapshot_does_not_see_later_rows() {
         },
     )
     .unwrap();
-    assert_eq!(inside.tables["public.nokey"], before.tables["public.nokey"]);
+    let seen = |manifest: &DatabaseManifest| {
+        let table = &manifest.tables["public.nokey"];
+        (table.rows, table.checksum)
+    };
+    assert_eq!(seen(&inside), seen(&before));
     assert!(tables.lock().unwrap().contains("public.nokey"));
 
     let archive = cluster.dump(&database, Some(snapshot.id())).unwrap();
@@ -372,7 +380,7 @@ fn differing_keys_are_found() {
 
     let found = compare(&take(&cluster, &one), &take(&cluster, &two), &RESTORED);
     let said = sentences(&found).join("\n");
-    assert!(said.contains("\"Id\" -5000000000"), "{said}");
+    assert!(said.contains("lead 1 (6000 rows)"), "{said}");
     assert!(said.contains("keys (id) scattered by hash"), "{said}");
 }
 
@@ -416,7 +424,7 @@ fn an_interrupt_ends_the_sessions_on_the_server_too() {
 
 #[test]
 fn a_database_that_does_not_exist_is_named() {
-    let newest = installations().pop().unwrap();
+    let newest = installations().pop().expect("installations is never empty");
     let cluster = TestCluster::start(&newest, &newest);
     let error = collect(&cluster.runner, &cluster.server, "no such", None, 1, &|_| {}).unwrap_err();
     assert!(

@@ -14,6 +14,7 @@ mod normalise;
 mod relation;
 mod schema;
 pub(super) mod session;
+mod watch;
 
 pub use buckets::{Bucket, Buckets, KeyRange};
 pub use checksum::Checksum;

@@ -1,5 +1,9 @@
 //! A throw-away PostgreSQL cluster for one test.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be prepared fails")]
+#![expect(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "shared by test programs; what cannot be prepared fails"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -198,7 +202,17 @@ impl TestCluster {
         name
     }
 
-    /// pg_dump under a snapshot into a folder of its own; returns the folder, for [`TestCluster::restore`].
+    /// The server as asked with another installation's programs.
+    pub fn with_clients(&self, installation: &Installation) -> Server {
+        Server {
+            clients: Clients::Machine {
+                bin: Some(installation.bin.clone()),
+            },
+            ..self.server.clone()
+        }
+    }
+
+    /// pg_dump of this version under a snapshot into a folder of its own; returns it, for [`TestCluster::restore`].
     pub fn dump(&self, database: &str, snapshot: Option<&str>) -> Result<tempfile::TempDir, CommandError> {
         let folder = tempfile::tempdir().unwrap();
         self.runner.run(&archive::dump(

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -12,13 +10,13 @@ use super::buckets::{Bucket, Buckets};
 use super::relation::{Division, Relation, range_division, shown};
 use super::schema::{self, Row};
 use super::session::Session;
+use super::watch::Watch;
 use super::{
     Checksum, DatabaseManifest, FORMAT, LargeObjects, SchemaFacts, SequenceFacts, TableFacts, TableKind,
 };
 use crate::command::{CommandError, Runner};
-use crate::interrupt::Interrupt;
+use crate::postgres::Server;
 use crate::postgres::quote::ident;
-use crate::postgres::{Script, Server};
 
 const DATABASE_SQL: &str = include_str!("../../../sql/manifest_database.sql");
 const RELATIONS_SQL: &str = include_str!("../../../sql/manifest_relations.sql");
@@ -31,8 +29,6 @@ const LARGE_OBJECTS_BY_HANDLE_SQL: &str = include_str!("../../../sql/manifest_la
 const SMALLEST_PART: u64 = 8192;
 /// Names asked for in one statement.
 const BATCH: usize = 200;
-/// How often a wait looks at the interrupt flag.
-const TICK: Duration = Duration::from_millis(100);
 
 /// One more table is done.
 #[derive(Clone, Copy, Debug)]
@@ -63,20 +59,23 @@ pub fn collect(
     on_table: &(dyn Fn(&TableProgress<'_>) + Sync),
 ) -> Result<DatabaseManifest, CommandError> {
     let what = format!("take the manifest of database {database} on {}", server.label);
-    let mut first = Session::open(runner, server, database, snapshot, &what)?;
-    let plan = Plan::make(&mut first, &what, workers.max(1))?;
-    let extra = workers.clamp(1, plan.jobs.len().max(1)) - 1;
-    let own_snapshot = match snapshot {
-        None if extra > 0 => Some(first.export()?),
-        _ => None,
-    };
-    let snapshot = snapshot.or(own_snapshot.as_deref());
-    let mut sessions = vec![first];
-    for _ in 0..extra {
-        sessions.push(Session::open(runner, server, database, snapshot, &what)?);
-    }
-    let answers = plan.run(runner, server, database, sessions, on_table)?;
-    plan.assemble(answers, &what)
+    let open = |snapshot: Option<&str>| Session::open(runner, server, database, snapshot, &what);
+    Watch::over(runner, server, database, |watch| {
+        let mut first = watch.adopt(open(snapshot)?);
+        let plan = Plan::make(&mut first, &what, workers.max(1))?;
+        let extra = workers.clamp(1, plan.jobs.len().max(1)) - 1;
+        let own_snapshot = match snapshot {
+            None if extra > 0 => Some(first.export()?),
+            _ => None,
+        };
+        let snapshot = snapshot.or(own_snapshot.as_deref());
+        let mut sessions = vec![first];
+        for _ in 0..extra {
+            sessions.push(watch.adopt(open(snapshot)?));
+        }
+        let answers = plan.run(watch, sessions, on_table)?;
+        plan.assemble(answers, &what)
+    })
 }
 
 /// Everything to ask, the longest first.
@@ -217,75 +216,44 @@ impl Plan {
         })
     }
 
-    /// Runs all jobs on these sessions. The first failure, or an interrupt, ends them all.
+    /// Runs all jobs on these sessions. The first failure ends them all.
     fn run(
         &self,
-        runner: &Runner,
-        server: &Server,
-        database: &str,
+        watch: &Watch<'_>,
         sessions: Vec<Session>,
         on_table: &(dyn Fn(&TableProgress<'_>) + Sync),
     ) -> Result<Answers, CommandError> {
-        let pids: Vec<i32> = sessions.iter().map(Session::pid).collect();
         let next = AtomicUsize::new(0);
-        let failure: Mutex<Option<CommandError>> = Mutex::new(None);
         let (sender, receiver) = mpsc::channel();
         let mut progress = Progress::of(self);
         let mut answers = Answers::default();
+        let mut failure = None;
         std::thread::scope(|scope| {
             for mut session in sessions {
-                let (next, failure, sender) = (&next, &failure, sender.clone());
+                let (next, sender) = (&next, sender.clone());
                 scope.spawn(move || {
                     while let Some(job) = self.jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
-                        match job.ask(&mut session) {
-                            // The receiver is gone only when everything ends anyway.
-                            Ok(answer) => drop(sender.send(answer)),
-                            Err(error) => {
-                                next.store(self.jobs.len(), Ordering::SeqCst);
-                                failure
-                                    .lock()
-                                    .unwrap_or_else(PoisonError::into_inner)
-                                    .get_or_insert(error);
-                                return;
-                            }
+                        let answer = job.ask(&mut session);
+                        let failed = answer.is_err();
+                        if sender.send(answer).is_err() || failed {
+                            return;
                         }
                     }
                     session.close();
                 });
             }
             drop(sender);
-            let mut ended = false;
-            loop {
-                match receiver.recv_timeout(TICK) {
-                    Ok(answer) => {
-                        if let Some(error) = progress.take(self, &mut answers, answer, on_table) {
-                            next.store(self.jobs.len(), Ordering::SeqCst);
-                            failure
-                                .lock()
-                                .unwrap_or_else(PoisonError::into_inner)
-                                .get_or_insert(error);
-                        }
-                    }
-                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                    Err(mpsc::RecvTimeoutError::Timeout) => {}
-                }
-                let failed = failure.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-                if !ended && (failed || runner.interrupt().is_set()) {
-                    ended = true;
+            for answer in receiver {
+                let taken = answer.and_then(|answer| progress.take(self, &mut answers, answer, on_table));
+                if let Err(error) = taken {
                     next.store(self.jobs.len(), Ordering::SeqCst);
-                    end_sessions(server, database, &pids);
+                    watch.give_up();
+                    // What the others say once they are ended is of no interest.
+                    failure.get_or_insert(error);
                 }
             }
         });
-        if runner.interrupt().is_set() {
-            return Err(CommandError::Interrupted {
-                what: format!("take the manifest of database {database} on {}", server.label),
-            });
-        }
-        match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error),
-            None => Ok(answers),
-        }
+        failure.map_or(Ok(answers), Err)
     }
 
     fn assemble(&self, mut answers: Answers, what: &str) -> Result<DatabaseManifest, CommandError> {
@@ -369,7 +337,7 @@ impl Progress {
         answers: &mut Answers,
         answer: Answer,
         on_table: &(dyn Fn(&TableProgress<'_>) + Sync),
-    ) -> Option<CommandError> {
+    ) -> Result<(), CommandError> {
         let no_number = |what: String| CommandError::Unreadable {
             what,
             why: "the answer holds a sum that is not a number".to_owned(),
@@ -392,7 +360,7 @@ impl Progress {
             }
             Answer::LargeObjects(answer) => {
                 let Some(checksum) = Checksum::from_sums(&answer.first, &answer.second) else {
-                    return Some(no_number("read large objects".to_owned()));
+                    return Err(no_number("read large objects".to_owned()));
                 };
                 answers.large_objects = LargeObjects {
                     count: answer.count,
@@ -403,7 +371,7 @@ impl Progress {
                 let scan = answers.scans.entry(index).or_default();
                 for ScanRow(number, rows, first, second) in rows {
                     let Some(checksum) = Checksum::from_sums(&first, &second) else {
-                        return Some(no_number(format!("read table {}", plan.relations[index].shown())));
+                        return Err(no_number(format!("read table {}", plan.relations[index].shown())));
                     };
                     let part = scan.entry(number).or_default();
                     *part = part.plus(Bucket { rows, checksum });
@@ -422,7 +390,7 @@ impl Progress {
                 }
             }
         }
-        None
+        Ok(())
     }
 }
 
@@ -544,20 +512,4 @@ fn add_to_parents(relations: &[Relation], tables: &mut [TableFacts]) {
             parent = relations[place].parent;
         }
     }
-}
-
-/// Ends our sessions on the server: their psql then ends by itself, wherever it runs. Killing a client alone would leave
-/// its query running.
-fn end_sessions(server: &Server, database: &str, pids: &[i32]) {
-    let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
-    let script = Script::new(format!(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
-         WHERE pid IN ({}) AND application_name = 'xtask manifest';",
-        pids.join(", ")
-    ));
-    let cmd = server
-        .psql(database, &script, "end the sessions of the manifest")
-        .limit(Duration::from_secs(20));
-    // A runner of its own: ours starts nothing more once interrupted. When the server is gone, so are the sessions.
-    let _ = Runner::new(Interrupt::default()).run(&cmd);
 }

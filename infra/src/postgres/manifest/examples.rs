@@ -9,6 +9,7 @@ use super::Checksum;
 use super::buckets::{Bucket, differing_numbers};
 use super::relation::{Division, Relation, range_division, shown};
 use super::session::Session;
+use super::watch::Watch;
 use crate::command::{CommandError, Runner};
 use crate::postgres::Server;
 use crate::postgres::quote::ident;
@@ -74,34 +75,16 @@ pub fn examples(
     table: &str,
     limit: usize,
 ) -> Result<Option<Examples>, CommandError> {
-    let (Some(expected), Some(actual)) = (
-        Side::open(runner, expected, table)?,
-        Side::open(runner, actual, table)?,
-    ) else {
-        return Ok(None);
-    };
-    let key = expected.key();
-    if key.is_empty() || key != actual.key() {
-        return Ok(None);
-    }
-    let mut search = Search {
-        expected,
-        actual,
-        limit,
-        rows: Vec::new(),
-    };
-    if search.expected.relation.range_column().is_some() && search.actual.relation.range_column().is_some() {
-        search.by_range()?;
-    } else {
-        search.by_hash("true")?;
-    }
-    search.expected.session.close();
-    search.actual.session.close();
-    search.rows.truncate(limit);
-    Ok(Some(Examples {
-        key,
-        rows: search.rows,
-    }))
+    Watch::over(runner, expected.0, expected.1, |expected_watch| {
+        Watch::over(runner, actual.0, actual.1, |actual_watch| {
+            let expected = Side::open(runner, expected, expected_watch, table)?;
+            let actual = Side::open(runner, actual, actual_watch, table)?;
+            match (expected, actual) {
+                (Some(expected), Some(actual)) => Search::of(expected, actual, limit),
+                _ => Ok(None),
+            }
+        })
+    })
 }
 
 struct Side {
@@ -114,13 +97,14 @@ impl Side {
     fn open(
         runner: &Runner,
         (server, database): (&Server, &str),
+        watch: &Watch<'_>,
         table: &str,
     ) -> Result<Option<Self>, CommandError> {
         let what = format!(
             "look for differing rows of {table} in database {database} on {}",
             server.label
         );
-        let mut session = Session::open(runner, server, database, None, &what)?;
+        let mut session = watch.adopt(Session::open(runner, server, database, None, &what)?);
         let relations: Vec<Relation> = session.ask(RELATIONS_SQL, &what)?;
         let relation = relations
             .into_iter()
@@ -185,6 +169,33 @@ struct Search {
 }
 
 impl Search {
+    fn of(expected: Side, actual: Side, limit: usize) -> Result<Option<Examples>, CommandError> {
+        let key = expected.key();
+        if key.is_empty() || key != actual.key() {
+            return Ok(None);
+        }
+        let ranged = |side: &Side| side.relation.range_column().is_some();
+        let by_range = ranged(&expected) && ranged(&actual);
+        let mut search = Self {
+            expected,
+            actual,
+            limit,
+            rows: Vec::new(),
+        };
+        if by_range {
+            search.by_range()?;
+        } else {
+            search.by_hash("true")?;
+        }
+        search.expected.session.close();
+        search.actual.session.close();
+        search.rows.truncate(limit);
+        Ok(Some(Examples {
+            key,
+            rows: search.rows,
+        }))
+    }
+
     /// Divides the range of the leading key column until few rows are left.
     fn by_range(&mut self) -> Result<(), CommandError> {
         let ends = match (self.expected.ends()?, self.actual.ends()?) {
