@@ -73,7 +73,7 @@ struct Parser<'a> {
     dialect: Dialect,
 }
 
-type Binding<'a> = Option<(&'a str, Option<String>)>;
+type Binding = Option<(String, Option<String>)>;
 
 impl<'a> Parser<'a> {
     fn rest(&self) -> &'a str {
@@ -100,7 +100,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `None` is python-dotenv's `Error`; the place it happened at matters, for the rest of *that* line is lost.
-    fn statement(&mut self) -> Option<Binding<'a>> {
+    fn statement(&mut self) -> Option<Binding> {
         if self.pos == self.text.len() {
             return Some(None);
         }
@@ -130,18 +130,22 @@ impl<'a> Parser<'a> {
         Some(key.map(|key| (key, value)))
     }
 
-    fn key(&mut self) -> Option<Option<&'a str>> {
+    fn key(&mut self) -> Option<Option<String>> {
         match self.peek() {
             Some('#') => Some(None),
             Some('\'') => {
                 let inside = &self.rest()[1..];
                 let length = inside.find('\'').filter(|length| *length > 0)?;
                 self.pos += length + 2;
-                Some(Some(&inside[..length]))
+                Some(Some(newlines(&inside[..length])))
             }
             _ => {
                 let key = self.skip(|c| !(c == '=' || c == '#' || is_space(c)));
-                if key.is_empty() { None } else { Some(Some(key)) }
+                if key.is_empty() {
+                    None
+                } else {
+                    Some(Some(key.to_owned()))
+                }
             }
         }
     }

@@ -17,6 +17,7 @@ fn expand_into(parts: &[Part], scope: &mut Scope<'_>, out: &mut Vec<u8>) -> Resu
     for part in parts {
         match part {
             Part::Literal { text, .. } => out.extend_from_slice(text),
+            Part::Nothing => {}
             Part::Unknown(why) => return Err(why),
             Part::Home => {
                 let home = look_up(b"HOME", scope).ok().flatten().ok_or(NO_HOME)?;

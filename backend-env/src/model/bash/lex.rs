@@ -21,11 +21,18 @@ pub(super) struct Lexer<'a> {
     pub(super) at: usize,
     /// Where the word that failed starts.
     mark: usize,
+    /// Whether a redirection has been seen since this was last cleared.
+    pub(super) redirected: bool,
 }
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a [u8]) -> Lexer<'a> {
-        Lexer { text, at: 0, mark: 0 }
+        Lexer {
+            text,
+            at: 0,
+            mark: 0,
+            redirected: false,
+        }
     }
 
     pub(super) fn pos(&self) -> usize {
@@ -70,7 +77,14 @@ impl<'a> Lexer<'a> {
             match self.peek() {
                 None => return Ok(false),
                 Some(b'\n') => self.at += 1,
-                Some(b';' | b'&' | b'|') if !self.looking_at(b"&>") => return Err(Stop::Syntax(TOKEN)),
+                Some(b';' | b'&' | b'|') if !self.looking_at(b"&>") => {
+                    let continued = self.text[self.at + 1..].starts_with(b"\\\n");
+                    return Err(if continued {
+                        Stop::Unknown(COMPLEX)
+                    } else {
+                        Stop::Syntax(TOKEN)
+                    });
+                }
                 Some(_) => return Ok(true),
             }
         }
@@ -130,16 +144,21 @@ impl<'a> Lexer<'a> {
                 Some(b'(' | b')') => return Err(Stop::Syntax(PAREN)),
                 Some(_) => {
                     let word = self.read_word()?;
-                    let number = word
-                        .unquoted_literal()
-                        .is_some_and(|text| text.iter().all(u8::is_ascii_digit));
-                    if number && matches!(self.peek(), Some(b'<' | b'>')) {
+                    if self.is_descriptor(&word) {
                         continue;
                     }
                     return Ok(Some(word));
                 }
             }
         }
+    }
+
+    /// Digits right in front of a redirection.
+    fn is_descriptor(&self, word: &Word) -> bool {
+        let digits = word
+            .unquoted_literal()
+            .is_some_and(|text| text.iter().all(u8::is_ascii_digit));
+        digits && matches!(self.peek(), Some(b'<' | b'>'))
     }
 
     fn redirection(&mut self) -> Result<(), Stop> {
@@ -152,6 +171,7 @@ impl<'a> Lexer<'a> {
         if self.looking_at(b"<<") && !self.looking_at(b"<<<") {
             return Err(Stop::Unknown(COMPLEX));
         }
+        self.redirected = true;
         let operator = OPERATORS.iter().find(|operator| self.looking_at(operator));
         self.at += operator.map_or(1, |operator| operator.len());
         self.not_continued()?;
@@ -161,7 +181,15 @@ impl<'a> Lexer<'a> {
                 Err(Stop::Syntax(REDIRECT))
             }
             Some(b'#') => Err(Stop::Syntax(REDIRECT)),
-            Some(_) => self.read_word().map(drop),
+            Some(_) => {
+                // In `<1>x` the digit belongs to the second redirection.
+                let word = self.read_word()?;
+                if self.is_descriptor(&word) {
+                    Err(Stop::Syntax(REDIRECT))
+                } else {
+                    Ok(())
+                }
+            }
         }
     }
 

@@ -13,7 +13,7 @@ mod word;
 use std::borrow::Cow;
 
 use self::lex::{Lexer, Stop};
-use self::word::Word;
+use self::word::{Target, Word};
 use super::{Lines, Scope, Val};
 use crate::reader::Reader;
 use crate::reading::Readings;
@@ -84,6 +84,8 @@ struct Command {
     at: usize,
     assignments: Vec<Word>,
     words: Vec<Word>,
+    /// It may fail on a file before it runs.
+    redirected: bool,
 }
 
 struct Shell<'t, 'e> {
@@ -123,10 +125,12 @@ impl Shell<'_, '_> {
 
     fn command(&mut self) -> Result<Command, Stop> {
         let at = self.lexer.pos();
+        self.lexer.redirected = false;
         let mut command = Command {
             at,
             assignments: Vec::new(),
             words: Vec::new(),
+            redirected: false,
         };
         while let Some(word) = self.lexer.word(command.words.is_empty())? {
             if command.words.is_empty() && word.assigns.is_some() {
@@ -141,6 +145,7 @@ impl Shell<'_, '_> {
                 command.words.push(word);
             }
         }
+        command.redirected = self.lexer.redirected;
         Ok(command)
     }
 
@@ -186,25 +191,22 @@ impl Shell<'_, '_> {
                     return Ok(Some(false));
                 }
             }
-            return Ok(if command.assignments.iter().any(Word::runs_a_command) {
-                None
-            } else {
-                Some(true)
-            });
+            let known = !command.redirected && !command.assignments.iter().any(Word::runs_a_command);
+            return Ok(known.then_some(true));
         };
         self.readings.note(line, RUNS);
-        let Some(name) = first.literal() else {
+        let Some(name) = first.literal().filter(|_| !first.may_become_other_words()) else {
             return Err(Stop::Unknown(COMMAND));
         };
         if name == b"export" {
             self.readings.notes.pop();
-            return self.export(arguments, line, surely);
+            return self.export(arguments, line, surely && !command.redirected);
         }
         if names::is_powerful(&name) {
             return Err(Stop::Unknown(BUILTIN));
         }
         Ok(match name.as_slice() {
-            b":" | b"true" => Some(true),
+            b":" | b"true" if !command.redirected => Some(true),
             b"false" => Some(false),
             _ => None,
         })
@@ -214,34 +216,30 @@ impl Shell<'_, '_> {
         let mut values = Vec::new();
         let mut ok = true;
         for word in arguments {
-            if word.assigns.is_some() {
-                if word.may_split_into_braces() {
-                    return Err(Stop::Unknown(EXPORT));
-                }
-                // All arguments are expanded before the first is assigned.
-                values.push((word, self.value(word)));
-            } else {
-                let Some(text) = word.literal() else {
-                    return Err(Stop::Unknown(EXPORT));
-                };
-                if text.starts_with(b"-") {
-                    return Err(Stop::Unknown(EXPORT));
-                }
-                if !names::is_name(&text) {
-                    self.readings.note(line, "`export` does not take this name");
-                    ok = false;
-                }
+            // All arguments are expanded before the first is assigned.
+            match &word.assigns {
+                Some(_) if word.may_split_into_braces() => return Err(Stop::Unknown(EXPORT)),
+                Some(target) => values.push((target.clone(), self.value(word))),
+                None => match exported(word)? {
+                    Exported::Value(target, value) => values.push((target, value)),
+                    Exported::Name => {}
+                    Exported::Refused => {
+                        self.readings.note(line, "`export` does not take this name");
+                        ok = false;
+                    }
+                },
             }
         }
-        for (word, value) in values {
-            ok &= self.store(word, value, line, surely);
+        for (target, value) in values {
+            ok &= self.store(&target, value, line, surely);
         }
-        Ok(Some(ok))
+        Ok(Some(ok).filter(|_| surely))
     }
 
     fn assign(&mut self, word: &Word, line: usize, surely: bool) -> bool {
+        let Some(target) = &word.assigns else { return true };
         let value = self.value(word);
-        self.store(word, value, line, surely)
+        self.store(target, value, line, surely)
     }
 
     fn value(&mut self, word: &Word) -> Val {
@@ -252,8 +250,7 @@ impl Shell<'_, '_> {
     }
 
     /// `false` when bash refuses the assignment and drops the rest of the command.
-    fn store(&mut self, word: &Word, value: Val, line: usize, surely: bool) -> bool {
-        let Some(target) = &word.assigns else { return true };
+    fn store(&mut self, target: &Target, value: Val, line: usize, surely: bool) -> bool {
         let name = target.name.as_slice();
         if names::is_fixed(name) {
             self.readings.note(line, READONLY);
@@ -292,4 +289,41 @@ impl Shell<'_, '_> {
             (_, value) => value,
         }
     }
+}
+
+/// What `export` makes of an argument that is not written as an assignment.
+enum Exported {
+    Value(Target, Val),
+    Name,
+    Refused,
+}
+
+fn exported(word: &Word) -> Result<Exported, Stop> {
+    let text = word.literal().filter(|_| !word.may_become_other_words());
+    let text = text
+        .filter(|text| !text.starts_with(b"-"))
+        .ok_or(Stop::Unknown(EXPORT))?;
+    // With a quote in its name, as in `export A'B=x'`, a word is no assignment before the quote is gone.
+    if let Some(equals) = text.iter().position(|b| *b == b'=') {
+        let (name, value) = (&text[..equals], &text[equals + 1..]);
+        if names::is_name(name) && !value.contains(&b'~') {
+            let target = Target {
+                name: name.to_vec(),
+                append: false,
+                subscript: false,
+            };
+            return Ok(Exported::Value(target, Val::Known(value.to_vec())));
+        }
+        // `A+=`, `A[0]=` and home directories.
+        return if names::name_length(name) == 0 {
+            Ok(Exported::Refused)
+        } else {
+            Err(Stop::Unknown(EXPORT))
+        };
+    }
+    Ok(if names::is_name(&text) {
+        Exported::Name
+    } else {
+        Exported::Refused
+    })
 }

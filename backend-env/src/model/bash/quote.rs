@@ -114,8 +114,10 @@ impl Lexer<'_> {
                 self.at += 1;
                 return self.double_quoted(parts);
             }
-            // Without arguments there are none.
-            Some(b'1'..=b'9' | b'@' | b'*') => self.at += 2,
+            Some(b'1'..=b'9' | b'@' | b'*') => {
+                parts.add(Part::Nothing);
+                self.at += 2;
+            }
             Some(b'0' | b'#' | b'?' | b'-' | b'$' | b'!') => {
                 parts.add(Part::Unknown("the shell itself gives this value"));
                 self.at += 2;

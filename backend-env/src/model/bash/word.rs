@@ -16,6 +16,8 @@ pub(super) enum Part {
         test: Test,
         word: Vec<Part>,
     },
+    /// An argument of the file, which has none: nothing, not even an empty word.
+    Nothing,
     /// Something only a run would tell.
     Unknown(&'static str),
 }
@@ -30,6 +32,7 @@ pub(super) enum Test {
 }
 
 /// `NAME=`, `NAME+=`, `NAME[...]=`.
+#[derive(Clone)]
 pub(super) struct Target {
     pub(super) name: Vec<u8>,
     pub(super) append: bool,
@@ -73,13 +76,25 @@ impl Word {
             .any(|part| matches!(part, Part::Unknown(why) if *why == COMMAND))
     }
 
+    /// Whether bash may put file names or several words in its place.
+    pub(super) fn may_become_other_words(&self) -> bool {
+        self.unquoted()
+            .any(|text| text.iter().any(|b| b"*?[".contains(b)))
+            || self.may_split_into_braces()
+    }
+
+    fn unquoted(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Literal { text, quoted: false } => Some(text.as_slice()),
+            _ => None,
+        })
+    }
+
     /// Whether `{a,b}` or `{a..b}` may be in it, which `export` takes apart.
     pub(super) fn may_split_into_braces(&self) -> bool {
         let has = |wanted: &[u8]| {
-            self.parts.iter().any(|part| match part {
-                Part::Literal { text, quoted: false } => text.windows(wanted.len()).any(|w| w == wanted),
-                _ => false,
-            })
+            self.unquoted()
+                .any(|text| text.windows(wanted.len()).any(|w| w == wanted))
         };
         has(b"{") && has(b"}") && (has(b",") || has(b".."))
     }

@@ -1,0 +1,224 @@
+//! The models and the edits against the programs they are about.
+//!
+//! `BACKEND_ENV_CASES` says how many files are made for each test (default 1500), `BACKEND_ENV_SEED` varies them. A
+//! reader that is not on the machine is named on standard error and left out; `BACKEND_ENV_REQUIRE` lists those
+//! that must be there (`python,bash,node`).
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test panics when the test fails")]
+
+#[path = "support/oracle.rs"]
+mod oracle;
+#[path = "support/random.rs"]
+mod random;
+
+use backend_env::{Document, Environment, Reader, Reading};
+use oracle::{Answer, Oracle};
+use random::{FILE, Random, SHELL, VALUE};
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+fn random(stream: u64) -> Random {
+    let seed = number("BACKEND_ENV_SEED", 1) as u64;
+    eprintln!("BACKEND_ENV_SEED={seed}, stream {stream}");
+    Random::new(seed * 1_000 + stream)
+}
+
+/// What the model says against what the reader said. `None` when they agree.
+fn differs(doc: &Document, oracle: &Oracle, reader: Reader, answer: &Answer) -> Option<String> {
+    let model = doc.read_all(reader, &Environment::empty());
+    if let Some(rejection) = model.rejection() {
+        return (!answer.rejected).then(|| format!("{reader} does not reject the file: {rejection:?}"));
+    }
+    let unknown = |key: &str| matches!(model.get(key), Reading::Unknown { .. });
+    // bash reports a syntax error between backquotes as well, but goes on with the file.
+    if reader == Reader::Bash && answer.rejected && doc.as_bytes().contains(&b'`') {
+        return None;
+    }
+    // Nothing is claimed about a file that is not understood.
+    if answer.rejected && !unknown("no such key") {
+        return Some(format!("{reader} rejects the file"));
+    }
+    for (key, value) in &answer.values {
+        let Ok(key) = std::str::from_utf8(key) else {
+            continue;
+        };
+        if !unknown(key) && model.get(key).value() != value.as_deref() {
+            return Some(format!(
+                "{reader} reads {key} as {:?}",
+                value.as_deref().map(String::from_utf8_lossy)
+            ));
+        }
+    }
+    let known = |key: &str| {
+        answer
+            .values
+            .iter()
+            .any(|(seen, value)| seen == key.as_bytes() && value.is_some())
+    };
+    let more = model
+        .keys()
+        .into_iter()
+        .find(|(key, _)| model.get(key).value().is_some() && !known(key) && oracle.asks_for(key));
+    more.map(|(key, _)| format!("{reader} does not set {key}"))
+}
+
+/// Files that are read by the model and by the program.
+fn compare(reader: Reader, files: &[Vec<u8>]) {
+    let Some(oracle) = Oracle::find(reader) else {
+        return;
+    };
+    let answers = oracle.read(files);
+    let mut wrong = Vec::new();
+    for (file, answer) in files.iter().zip(&answers) {
+        let doc = Document::parse(file.clone());
+        if let Some(difference) = differs(&doc, &oracle, reader, answer) {
+            let got = doc.read_all(reader, &Environment::empty());
+            let shown: Vec<_> = got
+                .keys()
+                .into_iter()
+                .map(|(key, _)| format!("{key}={:?}", got.get(key).value().map(String::from_utf8_lossy)))
+                .collect();
+            wrong.push(format!(
+                "{:?}\n    {difference}; the model: {shown:?}",
+                String::from_utf8_lossy(file)
+            ));
+        }
+    }
+    eprintln!(
+        "{reader}: {} files, {} read differently",
+        files.len(),
+        wrong.len()
+    );
+    wrong.sort_by_key(String::len);
+    wrong.truncate(12);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn models_agree(reader: Reader, stream: u64) {
+    let mut random = random(stream);
+    let pieces = if reader == Reader::Bash {
+        [FILE, SHELL].concat()
+    } else {
+        FILE.to_vec()
+    };
+    let files: Vec<Vec<u8>> = (0..number("BACKEND_ENV_CASES", 1500))
+        .map(|_| random.text(&pieces, 24).into_bytes())
+        .collect();
+    compare(reader, &files);
+}
+
+#[test]
+fn the_model_of_python_dotenv_reads_as_it_does() {
+    models_agree(Reader::PythonDotenv, 1);
+}
+
+#[test]
+fn the_model_of_python_dotenv_before_1_2_3_reads_as_it_does() {
+    models_agree(Reader::PythonDotenv12x, 2);
+}
+
+#[test]
+fn the_model_of_compose_v1_reads_as_it_does() {
+    models_agree(Reader::ComposeV1, 3);
+}
+
+#[test]
+fn the_model_of_dotenvy_reads_as_it_does() {
+    models_agree(Reader::Dotenvy, 4);
+}
+
+#[test]
+fn the_model_of_bash_reads_as_it_does() {
+    models_agree(Reader::Bash, 5);
+}
+
+#[test]
+fn the_model_of_node_reads_as_it_does() {
+    models_agree(Reader::Node, 6);
+}
+
+/// Ways a key may stand in a file before it is set.
+const BEFORE: &[&str] = &[
+    "K=old",
+    "K='old'",
+    "K=\"old\"",
+    "export K=old",
+    "K='old' # c",
+    "K=old # c",
+    "K=",
+    "K=''",
+    "  K=\"old\"\t# it",
+    "K=one\nK=old",
+    "# K=old",
+    "K='a\nb'",
+    "L=${K}\nK=old\nM=1",
+    "",
+];
+
+/// Sets thousands of hostile values for a set of readers and reads each file with the real ones.
+fn values_come_back(readers: &[Reader], stream: u64) {
+    let mut random = random(stream);
+    let mut files = Vec::new();
+    let mut values = Vec::new();
+    let mut refused = 0;
+    let cases = number("BACKEND_ENV_CASES", 1500);
+    for _ in 0..cases {
+        let value = random.text(VALUE, 6);
+        let mut doc = Document::parse(format!("A=1\n{}\nB='2'\n", random.pick(BEFORE)));
+        match doc.set("K", &value, readers) {
+            Ok(_) => {
+                files.push(doc.as_bytes().to_vec());
+                values.push(value);
+            }
+            Err(conflict) => {
+                assert!(!conflict.readers().is_empty(), "{conflict}");
+                refused += 1;
+            }
+        }
+    }
+    eprintln!("{} values written, {refused} refused", files.len());
+    assert!(files.len() > cases / 10);
+    for reader in readers {
+        let Some(oracle) = Oracle::find(*reader) else {
+            continue;
+        };
+        let mut misread = Vec::new();
+        for ((file, value), answer) in files.iter().zip(&values).zip(oracle.read(&files)) {
+            let got = |key: &str| {
+                let found = answer.values.iter().find(|(seen, _)| seen == key.as_bytes());
+                found.and_then(|(_, value)| value.clone())
+            };
+            let right = got("K").as_deref() == Some(value.as_bytes())
+                && got("A").as_deref() == Some(b"1")
+                && got("B").as_deref() == Some(b"2");
+            if !right || answer.rejected {
+                misread.push(format!("{:?} {:?}", value, String::from_utf8_lossy(file)));
+            }
+        }
+        eprintln!(
+            "{reader}: {} files read back, {} misread",
+            files.len(),
+            misread.len()
+        );
+        assert!(misread.is_empty(), "{reader}: {}", misread.join("\n"));
+    }
+}
+
+#[test]
+fn values_come_back_from_every_reader() {
+    values_come_back(Reader::ALL, 11);
+}
+
+#[test]
+fn values_come_back_from_the_readers_of_a_backend() {
+    values_come_back(Reader::MIGRATION, 12);
+}
+
+#[test]
+fn values_come_back_from_one_reader_alone() {
+    for (stream, reader) in (20..).zip(Reader::ALL) {
+        values_come_back(&[*reader], stream);
+    }
+}

@@ -1,0 +1,271 @@
+//! The real readers: many files in, what they got out of each.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the readers under comparison are other programs"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use backend_env::Reader;
+
+/// What a reader got out of a file; a key without a value has `None`.
+#[derive(Default)]
+pub(crate) struct Answer {
+    pub(crate) rejected: bool,
+    pub(crate) values: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+pub(crate) struct Oracle {
+    reader: Reader,
+    program: PathBuf,
+}
+
+/// The keys bash is asked for.
+const KEYS: &[&str] = &[
+    "A", "B", "K", "L", "M", "x", "y", "xA", "xB", "yA", "AA", "AB", "BA", "BB", "Ax", "Ay", "Bx", "By",
+];
+
+impl Oracle {
+    /// The reader, installed if need be; `None`, said aloud, where that cannot be done.
+    pub(crate) fn find(reader: Reader) -> Option<Oracle> {
+        static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        static PYTHON_BEFORE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        static BASH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let (name, program) = match reader {
+            Reader::PythonDotenv => ("python", PYTHON.get_or_init(|| python("1.2.4")).clone()),
+            Reader::PythonDotenv12x | Reader::ComposeV1 => {
+                ("python", PYTHON_BEFORE.get_or_init(|| python("1.2.1")).clone())
+            }
+            Reader::Bash => ("bash", BASH.get_or_init(bash).clone()),
+            Reader::Node => ("node", NODE.get_or_init(node).clone()),
+            Reader::Dotenvy => ("dotenvy", Ok(PathBuf::new())),
+            Reader::Compose => (
+                "compose",
+                Err("there is no program that prints what compose reads".to_owned()),
+            ),
+        };
+        match program {
+            Ok(program) => Some(Oracle { reader, program }),
+            Err(why) => {
+                let required = std::env::var("BACKEND_ENV_REQUIRE").unwrap_or_default();
+                assert!(
+                    !required.split(',').any(|wanted| wanted == name),
+                    "{reader} is required: {why}"
+                );
+                eprintln!("NOT COMPARED with the real {reader}: {why}");
+                None
+            }
+        }
+    }
+
+    /// Whether an answer would hold this key.
+    pub(crate) fn asks_for(&self, key: &str) -> bool {
+        self.reader != Reader::Bash || KEYS.contains(&key)
+    }
+
+    pub(crate) fn read(&self, files: &[Vec<u8>]) -> Vec<Answer> {
+        if self.reader == Reader::Dotenvy {
+            return files.iter().map(|file| dotenvy(file)).collect();
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let (files_in, scratch) = (directory.path().join("files"), directory.path().join("scratch"));
+        fs::create_dir(&files_in).unwrap();
+        fs::create_dir(&scratch).unwrap();
+        for (index, file) in files.iter().enumerate() {
+            fs::write(files_in.join(format!("{index:06}")), file).unwrap();
+        }
+        let mut command = Command::new(&self.program);
+        let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
+        match self.reader {
+            Reader::Bash => {
+                command
+                    .args(["--noprofile", "--norc"])
+                    .arg(testdata.join("read_with_bash.bash"));
+                command.arg(&files_in).arg(scratch).args(KEYS).env_clear();
+            }
+            Reader::Node => {
+                let module = self.program.join("node_modules").join("dotenv");
+                command = Command::new("node");
+                command
+                    .arg(testdata.join("read_with_node_dotenv.js"))
+                    .arg(&files_in)
+                    .arg(module);
+            }
+            _ => {
+                let encoding = if self.reader == Reader::ComposeV1 {
+                    "utf-8-sig"
+                } else {
+                    "utf-8"
+                };
+                command
+                    .arg(testdata.join("read_with_python_dotenv.py"))
+                    .arg(&files_in)
+                    .arg(encoding)
+                    .env_clear();
+            }
+        }
+        let output = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{} failed", self.reader);
+        let answers = match self.reader {
+            Reader::Bash => from_bash(&output.stdout, files.len()),
+            _ => String::from_utf8(output.stdout)
+                .unwrap()
+                .lines()
+                .map(from_line)
+                .collect(),
+        };
+        assert_eq!(answers.len(), files.len());
+        answers
+    }
+}
+
+/// In this process. The iterator is the one reader of a stream; unlike the loader it does not skip the mark.
+fn dotenvy(file: &[u8]) -> Answer {
+    let mut answer = Answer::default();
+    for item in dotenvy::from_read_iter(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)) {
+        match item {
+            Ok((key, value)) => {
+                answer.values.retain(|(known, _)| known != key.as_bytes());
+                answer.values.push((key.into_bytes(), Some(value.into_bytes())));
+            }
+            Err(_) => {
+                return Answer {
+                    rejected: true,
+                    values: Vec::new(),
+                };
+            }
+        }
+    }
+    answer
+}
+
+fn from_bash(output: &[u8], count: usize) -> Vec<Answer> {
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut fields = output.split(|b| *b == 0);
+    while let Some(name) = fields.next().filter(|name| !name.is_empty()) {
+        let index: usize = std::str::from_utf8(name).unwrap().parse().unwrap();
+        // A file that ends the shell leaves no answer behind.
+        answers.resize_with(index, || Answer {
+            rejected: true,
+            values: Vec::new(),
+        });
+        let mut answer = Answer {
+            rejected: false,
+            values: Vec::new(),
+        };
+        answer.rejected = fields.next() == Some(b"syntax");
+        for field in fields.by_ref().take_while(|field| *field != b"end") {
+            let equals = field.iter().position(|b| *b == b'=').unwrap();
+            answer
+                .values
+                .push((field[..equals].to_vec(), Some(field[equals + 1..].to_vec())));
+        }
+        if answer.rejected {
+            answer.values.clear();
+        }
+        answers.push(answer);
+    }
+    answers.resize_with(count, || Answer {
+        rejected: true,
+        values: Vec::new(),
+    });
+    answers
+}
+
+fn from_line(line: &str) -> Answer {
+    let mut answer = Answer::default();
+    for field in line.split(' ').skip(1) {
+        match field.split_once('=') {
+            _ if field == "error" => answer.rejected = true,
+            Some((key, value)) => answer.values.push((from_hex(key), Some(from_hex(value)))),
+            None => answer.values.push((from_hex(field), None)),
+        }
+    }
+    answer
+}
+
+fn from_hex(text: &str) -> Vec<u8> {
+    let digits = &text.as_bytes()[1..];
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let shown = format!("{command:?}");
+    match command.stdin(Stdio::null()).output() {
+        Err(error) => Err(format!("{shown}: {error}")),
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr);
+            Err(format!("{shown}: {}", text.lines().last().unwrap_or("failed")))
+        }
+    }
+}
+
+fn work(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// python-dotenv from PyPI, in a virtual environment under `target/`.
+fn python(version: &str) -> Result<PathBuf, String> {
+    let venv = work(&format!("python-dotenv-{version}"));
+    let python = if cfg!(windows) {
+        venv.join("Scripts").join("python.exe")
+    } else {
+        venv.join("bin").join("python")
+    };
+    let installed = |python: &Path| {
+        let check =
+            format!("import importlib.metadata as m; assert m.version('python-dotenv') == '{version}'");
+        run(Command::new(python).arg("-c").arg(check))
+    };
+    if installed(&python).is_err() {
+        let system = if cfg!(windows) { "python" } else { "python3" };
+        run(Command::new(system).args(["-m", "venv"]).arg(&venv))?;
+        let wanted = format!("python-dotenv=={version}");
+        run(Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--retries", "1"])
+            .arg(wanted))?;
+        installed(&python)?;
+    }
+    Ok(python)
+}
+
+/// The npm package, under `target/`.
+fn node() -> Result<PathBuf, String> {
+    let directory = work("node-dotenv");
+    if !directory.join("node_modules").join("dotenv").is_dir() {
+        fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
+        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
+        let options = [
+            "install",
+            "--no-save",
+            "--no-audit",
+            "--no-fund",
+            "--fetch-retries=0",
+            "--fetch-timeout=15000",
+        ];
+        run(Command::new(npm)
+            .args(options)
+            .arg("dotenv@17")
+            .current_dir(&directory))?;
+    }
+    Ok(directory)
+}
+
+fn bash() -> Result<PathBuf, String> {
+    let check = "((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 502))";
+    run(Command::new("bash").args(["-c", check])).map_err(|why| format!("no bash from 5.2 on: {why}"))?;
+    Ok(PathBuf::from("bash"))
+}
