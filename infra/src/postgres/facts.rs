@@ -173,3 +173,17 @@ pub fn settings(
         format!("read the settings of database {database}"),
     )
 }
+
+/// The roles that policies of a database name.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn policy_roles(runner: &Runner, server: &Server, database: &str) -> Result<Vec<String>, CommandError> {
+    let script = Script::new(include_str!("../../sql/policy_roles.sql"));
+    server.json(
+        runner,
+        database,
+        &script,
+        format!("read the policies of database {database}"),
+    )
+}

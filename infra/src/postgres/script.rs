@@ -25,6 +25,13 @@ impl Script {
         }
     }
 
+    /// Adds SQL at the end.
+    #[must_use]
+    pub fn then(mut self, sql: &str) -> Self {
+        self.sql.push_str(sql);
+        self
+    }
+
     /// Sets a psql variable. The value goes through standard input, not argv.
     #[must_use]
     pub fn var(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -38,6 +38,9 @@ pub struct DatabaseBackup {
     pub manifest: DatabaseManifest,
     /// Settings of the database, which an archive does not hold.
     pub settings: Vec<DatabaseSetting>,
+    /// Roles that its row-level security policies name: they must exist where it is restored.
+    #[serde(default)]
+    pub policy_roles: Vec<String>,
     /// The archive's files.
     pub files: Vec<ArchiveFile>,
 }

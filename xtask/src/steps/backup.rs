@@ -134,6 +134,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
         taken_at,
         manifest,
         settings: infra::postgres::facts::settings(&world.runner, &server, source)?,
+        policy_roles: infra::postgres::facts::policy_roles(&world.runner, &server, source)?,
         files: archive_files(&archive)?,
     };
     sync(&archive).context("failed to write the archive to disk")?;

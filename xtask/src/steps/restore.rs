@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use infra::Secret;
 use infra::postgres::facts::{self, ServerFacts};
-use infra::postgres::manifest::{self, CompareOptions, Difference};
+use infra::postgres::manifest::{self, CompareOptions, DatabaseManifest, Difference};
 use infra::postgres::{Script, Server, quote};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ use super::backup::watch;
 use super::{Failure, Probe, World, parallel, roles};
 use crate::model::backup::DatabaseBackup;
 use crate::plan::Roles;
-use crate::plan::action::{Restore, RestoreDatabase};
+use crate::plan::action::{Locale, Restore, RestoreDatabase};
 
 /// State file: the object ids of databases that compared equal. An id survives the rename of the swap.
 pub(super) const COMPARED: &str = "compared";
@@ -39,9 +40,12 @@ pub(super) fn apply(action: &Restore, world: &World<'_>) -> Result<Value, Failur
     let server = action.target.server(world.vault);
     let seen = facts::server(&world.runner, &server, &action.maintenance_database)?;
     let compared = compared(world)?;
-    if action.roles == Roles::Preserve {
-        for database in &action.databases {
-            roles::recreate(action, database, world)?;
+    // One after the other: two databases may name the same role.
+    for database in &action.databases {
+        let backup = archive_of(action, database)?;
+        roles::create_policy_roles(action, &backup, world)?;
+        if action.roles == Roles::Preserve {
+            roles::recreate(action, database, &backup, world)?;
         }
     }
     let open: Vec<&RestoreDatabase> = action
@@ -84,14 +88,22 @@ fn one(
 ) -> Result<Value, Failure> {
     let server = action.target.server(world.vault);
     let (runner, incoming) = (&world.runner, database.incoming());
-    let backup = DatabaseBackup::read(&action.folder, &database.name)?
-        .with_context(|| format!("there is no archive of {}", database.name))?;
+    let backup = archive_of(action, database)?;
     backup.check_files(&action.folder)?;
     if seen.databases.contains_key(&incoming) {
         drop_incoming(action, &server, database, world)?;
     }
-    let wanted = &backup.manifest;
-    let create = action.create(database, &wanted.encoding, &wanted.collate, &wanted.ctype);
+    let wanted = &expected(action, database, &backup);
+    let create = action.create(
+        database,
+        &Locale {
+            encoding: &wanted.encoding,
+            collate: &wanted.collate,
+            ctype: &wanted.ctype,
+            provider: &wanted.locale_provider,
+            locale: wanted.locale.as_deref(),
+        },
+    );
     server.execute(
         runner,
         &action.maintenance_database,
@@ -148,6 +160,11 @@ fn one(
     Ok(json!({ "name": database.name, "rows": rows, "tables": found.tables.len(), "bytes": seen.bytes }))
 }
 
+fn archive_of(action: &Restore, database: &RestoreDatabase) -> Result<DatabaseBackup, Failure> {
+    let backup = DatabaseBackup::read(&action.folder, &database.name)?;
+    Ok(backup.with_context(|| format!("there is no archive of {}", database.name))?)
+}
+
 fn differ(database: &RestoreDatabase, differences: &[Difference]) -> Failure {
     let mut message = format!(
         "the restored copy of {} differs from its manifest in {} places",
@@ -160,6 +177,39 @@ fn differ(database: &RestoreDatabase, differences: &[Difference]) -> Failure {
     Failure::new(message)
 }
 
+/// What must be true of the copy: the source's manifest, with the settings of roles under the names that those roles
+/// have on the target.
+fn expected(action: &Restore, database: &RestoreDatabase, backup: &DatabaseBackup) -> DatabaseManifest {
+    let mut wanted = backup.manifest.clone();
+    wanted.settings = wanted
+        .settings
+        .into_iter()
+        .filter_map(|(role, settings)| Some((role_on_target(action, database, backup, &role)?, settings)))
+        .collect();
+    wanted
+}
+
+/// A role of the source as it is called on the target; `""` is everybody. `None`: it has no place there, because in mode
+/// `unify` everything belongs to one role.
+fn role_on_target(
+    action: &Restore,
+    database: &RestoreDatabase,
+    backup: &DatabaseBackup,
+    role: &str,
+) -> Option<String> {
+    let login = role == database.reader.user;
+    match action.roles {
+        _ if role.is_empty() => Some(String::new()),
+        Roles::Preserve => Some(role.to_owned()),
+        Roles::Unify if login => Some(database.owner.clone()),
+        Roles::Unify => backup
+            .policy_roles
+            .iter()
+            .any(|known| known == role)
+            .then(|| role.to_owned()),
+    }
+}
+
 /// Settings that live in the catalogue of the instance and not in the archive (`ALTER DATABASE .. SET`).
 fn apply_settings(
     action: &Restore,
@@ -168,35 +218,32 @@ fn apply_settings(
     backup: &DatabaseBackup,
     world: &World<'_>,
 ) -> Result<(), Failure> {
-    let incoming = database.incoming();
-    let mut sql = String::new();
-    for setting in backup.settings.iter().filter(|setting| setting.role.is_none()) {
-        // Lists (search_path) are stored as PostgreSQL writes them; one quoted string would be one name.
+    let incoming = quote::ident(&database.incoming());
+    let mut script = Script::default();
+    for (number, setting) in backup.settings.iter().enumerate() {
+        let role = setting.role.as_deref().unwrap_or_default();
+        let whom = match role_on_target(action, database, backup, role) {
+            None => continue,
+            Some(everybody) if everybody.is_empty() => format!("DATABASE {incoming}"),
+            Some(role) => format!("ROLE {} IN DATABASE {incoming}", quote::ident(&role)),
+        };
+        let name = quote::ident(&setting.name);
+        // Lists are stored quoted as PostgreSQL wants them; one quoted string would be one name.
         let list = matches!(
             setting.name.as_str(),
             "search_path" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries"
         );
-        let value = if list {
-            setting.value.clone()
+        let variable = format!("value{number}");
+        script = if list {
+            script.then(&format!("ALTER {whom} SET {name} TO {};\n", setting.value))
         } else {
-            format!("'{}'", setting.value.replace('\'', "''"))
+            script
+                .secret_var(&variable, &Secret::new(setting.value.clone()))
+                .then(&format!("ALTER {whom} SET {name} TO :'{variable}';\n"))
         };
-        sql.push_str(&format!(
-            "ALTER DATABASE {} SET {} TO {value};\n",
-            quote::ident(&incoming),
-            quote::ident(&setting.name)
-        ));
-    }
-    if sql.is_empty() {
-        return Ok(());
     }
     let what = format!("apply the settings of database {}", database.name);
-    server.execute(
-        &world.runner,
-        &action.maintenance_database,
-        &Script::new(sql),
-        what,
-    )?;
+    server.execute(&world.runner, &action.maintenance_database, &script, what)?;
     Ok(())
 }
 

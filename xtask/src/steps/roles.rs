@@ -24,13 +24,10 @@ struct Role {
 pub(super) fn recreate(
     action: &Restore,
     database: &RestoreDatabase,
+    backup: &DatabaseBackup,
     world: &World<'_>,
 ) -> Result<(), Failure> {
     let source = database.reader.server(world.vault);
-    let backup = DatabaseBackup::read(&action.folder, &database.name)?;
-    let Some(backup) = backup else {
-        return Err(Failure::new(format!("there is no archive of {}", database.name)));
-    };
     let ask =
         Script::new(include_str!("../../../infra/sql/role_verifiers.sql")).var("login", &database.owner);
     let what = format!("read the roles of {}", database.name);
@@ -59,6 +56,25 @@ pub(super) fn recreate(
             create = create.secret_var("verifier", verifier);
         }
         let what = format!("recreate role {}", role.name);
+        target.execute(&world.runner, &action.maintenance_database, &create, what)?;
+    }
+    Ok(())
+}
+
+/// The roles that policies name, where they are missing. They cannot log in: who may use them is a person's decision.
+pub(super) fn create_policy_roles(
+    action: &Restore,
+    backup: &DatabaseBackup,
+    world: &World<'_>,
+) -> Result<(), Failure> {
+    let target = action.target.server(world.vault);
+    for role in &backup.policy_roles {
+        let create = Script::new(
+            "SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') AS missing \\gset\n\\if :missing\n\
+             CREATE ROLE :\"name\" NOLOGIN;\n\\endif",
+        )
+        .var("name", role);
+        let what = format!("create role {role}, which a policy names");
         target.execute(&world.runner, &action.maintenance_database, &create, what)?;
     }
     Ok(())

@@ -191,7 +191,9 @@ fn make(
 pub(super) fn fill(stage: &Stage<'_>, server: &Server, database: &str) -> anyhow::Result<()> {
     stage.note(&format!("filling {database}"));
     let sql = infra::rehearsal::sql(database).context("there is no sample data for this database")?;
-    let script = Script::new(sql).var("rows", stage.rows.to_string());
+    let script = Script::new(sql)
+        .var("rows", stage.rows.to_string())
+        .var("role_policy", "1");
     server.execute(
         stage.runner,
         database,

@@ -24,7 +24,7 @@ pub use fence::{Fence, Fenced};
 pub use images::Images;
 pub use redis::StartRedis;
 pub use release::Release;
-pub use restore::{Restore, RestoreDatabase};
+pub use restore::{Locale, Restore, RestoreDatabase};
 pub use schema::UpgradeSchema;
 pub use swap::{Swap, SwapDatabase};
 pub use target::{StartTarget, TargetControl};

@@ -46,6 +46,21 @@ pub struct RestoreDatabase {
     pub reader: Instance,
 }
 
+/// Encoding and locale of a database.
+#[derive(Clone, Copy, Debug)]
+pub struct Locale<'a> {
+    /// Encoding, for example `UTF8`.
+    pub encoding: &'a str,
+    /// `LC_COLLATE`.
+    pub collate: &'a str,
+    /// `LC_CTYPE`.
+    pub ctype: &'a str,
+    /// `c` (libc), `i` (ICU) or `b` (built in).
+    pub provider: &'a str,
+    /// Locale of a provider other than libc.
+    pub locale: Option<&'a str>,
+}
+
 impl RestoreDatabase {
     /// The name under which it arrives.
     pub fn incoming(&self) -> String {
@@ -59,18 +74,28 @@ impl Restore {
         format!("xtask run {}", self.run)
     }
 
-    /// Creates the incoming database like its source. Encoding and locale come from the manifest.
-    pub fn create(&self, database: &RestoreDatabase, encoding: &str, collate: &str, ctype: &str) -> Script {
-        Script::new(
+    /// Creates the incoming database like its source.
+    pub fn create(&self, database: &RestoreDatabase, like: &Locale<'_>) -> Script {
+        // ICU and the built-in provider have a locale of their own beside libc's two.
+        let provider = match like.provider {
+            "i" => " LOCALE_PROVIDER icu ICU_LOCALE :'locale'",
+            "b" => " LOCALE_PROVIDER builtin BUILTIN_LOCALE :'locale'",
+            _ => "",
+        };
+        let script = Script::new(format!(
             "CREATE DATABASE :\"incoming\" OWNER :\"owner\" TEMPLATE template0 ENCODING :'encoding' \
-             LC_COLLATE :'collate' LC_CTYPE :'ctype';\nCOMMENT ON DATABASE :\"incoming\" IS :'mark';",
-        )
+             LC_COLLATE :'collate' LC_CTYPE :'ctype'{provider};\nCOMMENT ON DATABASE :\"incoming\" IS :'mark';"
+        ))
         .var("incoming", database.incoming())
         .var("owner", &database.owner)
-        .var("encoding", encoding)
-        .var("collate", collate)
-        .var("ctype", ctype)
-        .var("mark", self.mark())
+        .var("encoding", like.encoding)
+        .var("collate", like.collate)
+        .var("ctype", like.ctype)
+        .var("mark", self.mark());
+        match like.locale {
+            Some(locale) => script.var("locale", locale),
+            None => script,
+        }
     }
 
     /// pg_restore of one database.
@@ -97,7 +122,14 @@ impl Restore {
         let server = self.target.server(vault);
         let commands = |database: &RestoreDatabase| {
             let what = format!("create database {}", database.incoming());
-            let create = self.create(database, "ENCODING", "COLLATE", "CTYPE");
+            let like = Locale {
+                encoding: "ENCODING",
+                collate: "COLLATE",
+                ctype: "CTYPE",
+                provider: "c",
+                locale: None,
+            };
+            let create = self.create(database, &like);
             [
                 server.psql(&self.maintenance_database, &create, what),
                 self.restore(database, vault),
