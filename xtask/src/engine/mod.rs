@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::steps::{Failure, Probe, Step};
 
-pub use fold::{IllegalSequence, RunState, StepState, fold};
-pub use journal::{Entry, Event as JournalEvent, Journal};
-pub use lock::{Held, Lock};
+pub use fold::{RunState, StepState, fold};
+pub use journal::{Event as JournalEvent, Journal};
+pub use lock::Lock;
 
 /// What the engine tells while it works.
 #[derive(Debug)]

@@ -142,7 +142,7 @@ fn undo_goes_backwards_twice_without_harm_and_leaves_out_what_never_began() {
     assert!(back(&world, &mut journal).is_empty());
     assert!(world.borrow().set.is_empty());
     assert!(back(&world, &mut journal).is_empty());
-    let undone = |e: &&Entry| matches!(e.event, JournalEvent::StepUndone { .. });
+    let undone = |e: &&journal::Entry| matches!(e.event, JournalEvent::StepUndone { .. });
     assert_eq!(journal.entries().iter().filter(undone).count(), 3);
 }
 

@@ -19,11 +19,11 @@ use crate::model::Finding;
 
 pub use application::RunningApplication;
 pub use docker::DockerSeen;
-pub use env::{EnvSeen, KeySeen, MappingSeen, learn_kept};
+pub use env::{EnvSeen, MappingSeen, learn_kept};
 pub use ports::Holder;
-pub use repositories::{AlembicSeen, LabelerSeen, PlatformSeen};
+pub use repositories::{LabelerSeen, PlatformSeen};
 pub use sources::{SourceSeen, SourceState};
-pub use target::{RedisSeen, TargetDatabase, TargetSeen};
+pub use target::{RedisSeen, TargetSeen};
 
 /// What was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
