@@ -6,6 +6,9 @@
     reason = "a test may panic, and --nocapture shows the progress"
 )]
 
+#[path = "support/left_out.rs"]
+mod left_out;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,10 +117,12 @@ fn programs() -> Vec<(Program, Option<PathBuf>)> {
     let mut found = Vec::new();
     match images::ensure_compose_v2(&runner, &cache, &mut |line| println!("{line}")) {
         Ok(config) => found.push((Program::Plugin, config)),
-        Err(error) => println!("without docker compose: {error}"),
+        Err(error) => left_out::left_out(&format!("Compose files with `docker compose`: {error}")),
     }
     if Program::Standalone.version(&runner).is_some() {
         found.push((Program::Standalone, None));
+    } else {
+        left_out::left_out("Compose files with `docker-compose`: it is not on this machine");
     }
     assert!(!found.is_empty(), "there is no Compose");
     found

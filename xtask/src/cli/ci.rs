@@ -230,7 +230,7 @@ impl Ci<'_> {
         for stage in &STAGES {
             let failed = done.iter().any(|done| matches!(done.ended, Ended::Failed(_)));
             let skip = if self.runner.interrupt().is_set() {
-                Some("interrupted")
+                Some("not run")
             } else if stage.name == DOCKER_TESTS && !docker {
                 Some("left out")
             } else {
