@@ -118,4 +118,4 @@ impl Project {
 }
 
 /// Our own Compose file with what it mounts, for machines without the platform's repository: name and text.
-pub const UNIFIED: &[(&str, &str)] = &[("unified.yaml", "")];
+pub const UNIFIED: &[(&str, &str)] = &[("unified.yaml", include_str!("../compose/unified.yaml"))];

@@ -40,7 +40,7 @@ pub(crate) struct MigrateArgs {
     /// Pull the platform's checkout first (git pull --ff-only)
     #[arg(long)]
     pub(crate) pull: bool,
-    /// Keep existing content of a target database as <DB>__before_<RUN>
+    /// Keep existing content of a target database under another name, DB__before_RUN
     #[arg(long)]
     pub(crate) set_aside_existing: bool,
     /// Print one JSON document about the run on standard output

@@ -1,7 +1,9 @@
 //! The command line: one file per command, its arguments and its function side by side.
 
+mod ci;
 mod context;
 mod migrate;
+mod reference;
 mod rehearse;
 mod rollback;
 mod status;
@@ -55,6 +57,7 @@ enum Command {
     Rehearse(rehearse::RehearseArgs),
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
+    Ci(ci::CiArgs),
 }
 
 /// Parses, dispatches, tells how it ended.
@@ -73,6 +76,7 @@ pub(crate) fn main() -> Exit {
         Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
         Command::Rollback(args) => rollback::cmd_rollback(&cli.global, &args),
         Command::Status(args) => status::cmd_status(&cli.global, &args),
+        Command::Ci(args) => ci::cmd_ci(&cli.global, &args),
     };
     result.unwrap_or_else(|error| report(&error))
 }
