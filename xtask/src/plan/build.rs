@@ -332,6 +332,14 @@ impl Builder<'_> {
             limit_seconds: self.settings.limits.target_start_seconds,
             published: (target.host.clone(), target.port),
             was_running: self.seen.target.running,
+            ran_before: self
+                .seen
+                .docker
+                .containers
+                .iter()
+                .filter(|container| container.is_running())
+                .map(|container| container.name.clone())
+                .collect(),
         })
     }
 

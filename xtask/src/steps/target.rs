@@ -73,20 +73,26 @@ pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Fail
 
 /// Stops what we started; nothing that ran before.
 pub(super) fn undo(action: &StartTarget, world: &World<'_>) -> Result<(), Failure> {
+    let runner = &world.runner;
     match &action.control {
         TargetControl::Compose { container, .. } => {
-            let there = docker::container(&world.runner, container)?.is_some_and(|c| c.is_running());
-            if there {
-                for cmd in action.stop() {
-                    world.runner.run(&cmd)?;
-                }
+            let Some(target) = docker::container(runner, container)? else {
+                return Ok(());
+            };
+            let project = target.compose_project();
+            let same = |other: &docker::Container| {
+                other.id == target.id || (project.is_some() && other.compose_project() == project)
+            };
+            for other in docker::containers(runner)?
+                .iter()
+                .filter(|c| same(c) && action.started(c))
+            {
+                runner.run(&docker::stop(&other.name))?;
             }
         }
         TargetControl::Cluster(cluster) => {
-            if cluster.is_running(&world.runner)? {
-                for cmd in action.stop() {
-                    world.runner.run(&cmd)?;
-                }
+            if !action.was_running && cluster.is_running(runner)? {
+                runner.run(&cluster.stop())?;
             }
         }
         TargetControl::External => {}

@@ -24,6 +24,8 @@ pub struct StartTarget {
     pub published: (String, u16),
     /// Whether it ran before: then going back does not stop it.
     pub was_running: bool,
+    /// Containers that ran before; the platform's other services may be among them.
+    pub ran_before: Vec<String>,
 }
 
 /// The ways to start it.
@@ -72,25 +74,8 @@ impl StartTarget {
         cluster.start(&[], &server_log(cluster))
     }
 
-    /// Stops what `apply` started.
-    pub fn stop(&self) -> Vec<Cmd> {
-        match &self.control {
-            _ if self.was_running => Vec::new(),
-            TargetControl::Compose {
-                project,
-                services,
-                container,
-                ..
-            } => {
-                let names: Vec<&str> = services.iter().map(String::as_str).collect();
-                let what = format!("stop the services of {}", project.file.display());
-                vec![
-                    docker::stop(container),
-                    project.cmd(what, ["stop"].into_iter().chain(names)),
-                ]
-            }
-            TargetControl::Cluster(cluster) => vec![cluster.stop()],
-            TargetControl::External => Vec::new(),
-        }
+    /// Whether going back stops this container of the same Compose project.
+    pub fn started(&self, container: &docker::Container) -> bool {
+        container.is_running() && !self.ran_before.contains(&container.name)
     }
 }
