@@ -57,7 +57,7 @@ pub(super) fn replace(
     replace_with(path, bytes, permissions, expected, rename)
 }
 
-type Rename = fn(NamedTempFile, &Path) -> Result<(), (NamedTempFile, io::Error)>;
+pub(super) type Rename = fn(NamedTempFile, &Path) -> Result<(), (NamedTempFile, io::Error)>;
 
 fn rename(file: NamedTempFile, target: &Path) -> Result<(), (NamedTempFile, io::Error)> {
     file.persist(target)
@@ -65,7 +65,7 @@ fn rename(file: NamedTempFile, target: &Path) -> Result<(), (NamedTempFile, io::
         .map_err(|refused| (refused.file, refused.error))
 }
 
-fn replace_with(
+pub(super) fn replace_with(
     path: &Path,
     bytes: &[u8],
     permissions: Permissions,
@@ -168,8 +168,13 @@ fn directory_of(path: &Path) -> PathBuf {
 
 /// A private temporary file with this content, next to `target`. It is removed when it is dropped.
 fn beside(target: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(target.file_name().unwrap_or_default());
+    let name = target.file_name().unwrap_or_default();
+    let mut prefix = std::ffi::OsString::from(if name.as_encoded_bytes().starts_with(b".") {
+        ""
+    } else {
+        "."
+    });
+    prefix.push(name);
     prefix.push(".");
     let mut file = Builder::new()
         .prefix(&prefix)

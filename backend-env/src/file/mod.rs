@@ -4,6 +4,8 @@
 //! allows it) the owner stay, and a file that changed since it was read is not overwritten.
 
 mod atomic;
+#[cfg(all(test, unix))]
+mod tests;
 
 use std::fmt;
 use std::fs;

@@ -119,6 +119,7 @@ pub(crate) const VALUE: &[&str] = &[
 ];
 
 /// Pieces of whole files. Bash runs them, so nothing here spells a builtin, a path or a function.
+#[allow(dead_code, reason = "not every test makes whole files")]
 pub(crate) const FILE: &[&str] = &[
     "A",
     "B",
@@ -189,6 +190,7 @@ pub(crate) const FILE: &[&str] = &[
 ];
 
 /// More of the shell, for bash alone.
+#[allow(dead_code, reason = "not every test runs a shell")]
 pub(crate) const SHELL: &[&str] = &[
     ";", "&", "|", "&&", "||", "<", ">", ")", "$1", "$@", "$'", "$\"", "\\\n", "2>", ";;", "x=1 y=2",
 ];

@@ -184,7 +184,8 @@ impl<'a> Lexer<'a> {
             Some(_) => {
                 // In `<1>x` the digit belongs to the second redirection.
                 let word = self.read_word()?;
-                if self.is_descriptor(&word) {
+                let duplicates = operator.is_some_and(|operator| operator.ends_with(b"&"));
+                if self.is_descriptor(&word) && !duplicates {
                     Err(Stop::Syntax(REDIRECT))
                 } else {
                     Ok(())
