@@ -1,6 +1,6 @@
 -- Columns of tables, views and materialized views: type, collation, default, identity, generation, storage.
 -- `position` counts only columns that are left, and not those of inheritance children: pg_dump puts inherited columns
--- first there. Storage, compression and statistics target show only where they differ from the default (17 writes
+-- first there. Partitions show no identity: since 17 they take over their parent's, before they had none. Storage, compression and statistics target show only where they differ from the default (17 writes
 -- "none" as NULL, older versions as -1). PostgreSQL 14 and later.
 SELECT coalesce(jsonb_agg(row), '[]')
 FROM (
@@ -20,7 +20,8 @@ FROM (
             'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
             'generated', CASE a.attgenerated WHEN 's' THEN 'stored' WHEN 'v' THEN 'virtual' END,
             'expression', CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END,
-            'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
+            'identity', CASE WHEN NOT c.relispartition THEN
+                CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END END,
             'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END,
             'compression', nullif(a.attcompression, ''),
             'statistics', nullif(a.attstattarget, -1),

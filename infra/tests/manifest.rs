@@ -160,7 +160,7 @@ fn damage_is_found_and_named() {
         (format!("UPDATE {wide} AS t SET big = o.big FROM {wide} AS o WHERE (t.\"Id\", o.\"Id\") IN ((1, 2), (2, 1))"), "contents", wide),
         ("UPDATE nokey SET (a, b) = (SELECT 2, 'twice') WHERE ctid = (SELECT min(ctid) FROM nokey WHERE a = 1)".to_owned(), "contents", "public.nokey"),
         ("DELETE FROM zero WHERE ctid = (SELECT min(ctid) FROM zero)".to_owned(), "rows", "public.zero"),
-        ("UPDATE part SET v = 'other' WHERE id = 40".to_owned(), "contents", "public.part"),
+        ("UPDATE part SET v = 'other' WHERE id = 62".to_owned(), "contents", "public.part_a"),
         ("TRUNCATE volatile".to_owned(), "rows", "public.volatile"),
         ("UPDATE secret SET owner_name = 'me' WHERE id = md5('77')::uuid".to_owned(), "contents", "public.secret"),
         ("DROP TABLE refers".to_owned(), "rows", "public.refers"),
@@ -420,6 +420,57 @@ fn an_interrupt_ends_the_sessions_on_the_server_too() {
     });
     wait::until(&never, limit, || (ours("true") == 0).then_some(())).unwrap();
     drop(lock);
+}
+
+#[test]
+fn a_large_table_split_among_sessions_gives_the_same_answer() {
+    let newest = installations().pop().expect("installations is never empty");
+    let cluster = TestCluster::start(&newest, &newest);
+    let database = cluster.database("large");
+    // One row a page: some 130 MB, enough for more than two parts.
+    cluster.sql(
+        &database,
+        "CREATE TABLE large (id int PRIMARY KEY, pad char(1000)) WITH (fillfactor = 10); \
+         INSERT INTO large SELECT i, 'x' FROM generate_series(1, 16500) AS i; \
+         CREATE TABLE small (id int); INSERT INTO small VALUES (1);",
+    );
+    let with = |workers| {
+        collect(
+            &cluster.runner,
+            &cluster.server,
+            &database,
+            None,
+            workers,
+            &|_| {},
+        )
+        .unwrap()
+    };
+    let tables = std::sync::Mutex::new(Vec::new());
+    let many = collect(
+        &cluster.runner,
+        &cluster.server,
+        &database,
+        None,
+        3,
+        &|progress| {
+            tables
+                .lock()
+                .unwrap()
+                .push((progress.table.to_owned(), progress.rows, progress.tables));
+        },
+    )
+    .unwrap();
+    assert_eq!(many.tables["public.large"].rows, 16500);
+    assert_eq!(many.tables, with(1).tables);
+    // Each table is told once, when its last part is done.
+    let mut tables = tables.into_inner().unwrap();
+    assert_eq!(tables.last().unwrap().2, (2, 2));
+    tables.sort();
+    let told: Vec<(&str, u64)> = tables
+        .iter()
+        .map(|(table, rows, _)| (table.as_str(), *rows))
+        .collect();
+    assert_eq!(told, [("public.large", 16500), ("public.small", 1)]);
 }
 
 #[test]

@@ -45,6 +45,10 @@ ALTER TABLE nokey OWNER TO "app owner";
 CREATE TABLE zero ();
 INSERT INTO zero DEFAULT VALUES;
 INSERT INTO zero DEFAULT VALUES;
+CREATE TABLE "a:'b' :c $$ \\d
+-- ;" ("x\ :'y' "" z" int PRIMARY KEY);
+INSERT INTO "a:'b' :c $$ \\d
+-- ;" VALUES (1);
 CREATE TABLE empty (id int PRIMARY KEY);
 CREATE UNLOGGED TABLE volatile (id int PRIMARY KEY, t text);
 INSERT INTO volatile SELECT i, 'u' FROM generate_series(1, 50) AS i;
@@ -58,6 +62,9 @@ ALTER TABLE part_b1 DROP COLUMN gone;
 ALTER TABLE part_b ATTACH PARTITION part_b1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
 CREATE TABLE part_b2 PARTITION OF part_b FOR VALUES WITH (MODULUS 2, REMAINDER 1);
 INSERT INTO part SELECT i, '2024-01-01'::date + i % 59, 'v' || i FROM generate_series(1, 500) AS i;
+CREATE TABLE numbered (id int GENERATED ALWAYS AS IDENTITY, at date) PARTITION BY RANGE (at);
+CREATE TABLE numbered_rest PARTITION OF numbered DEFAULT;
+INSERT INTO numbered (at) SELECT '2024-01-01'::date + i FROM generate_series(1, 5) AS i;
 CREATE TABLE refers (id int PRIMARY KEY, pid int, pat date, FOREIGN KEY (pid, pat) REFERENCES part);
 
 CREATE TABLE parent (a int);

@@ -483,6 +483,7 @@ fn table_facts(relation: &Relation, division: Division, parts: BTreeMap<i64, Buc
         rows: all.rows,
         checksum: all.checksum,
         bytes: relation.bytes,
+        parent: None,
         not_counted,
         buckets,
     }
@@ -496,6 +497,8 @@ fn add_to_parents(relations: &[Relation], tables: &mut [TableFacts]) {
         .map(|(index, relation)| (relation.oid, index))
         .collect();
     for (leaf, relation) in relations.iter().enumerate() {
+        let parent = relation.parent.and_then(|oid| index.get(&oid));
+        tables[leaf].parent = parent.map(|place| relations[*place].shown());
         if relation.kind == TableKind::Partitioned {
             continue;
         }

@@ -81,6 +81,9 @@ pub struct TableFacts {
     pub checksum: Checksum,
     /// Size with TOAST, without indexes (`pg_table_size`): differs between equal tables.
     pub bytes: u64,
+    /// The partitioned table it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Why rows and checksum say nothing: a foreign table, a materialized view never refreshed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_counted: Option<String>,
