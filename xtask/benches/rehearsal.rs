@@ -5,6 +5,7 @@
     clippy::disallowed_methods,
     reason = "a benchmark starts the program it measures"
 )]
+#![expect(clippy::print_stdout, reason = "its result is what it prints")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
