@@ -4,6 +4,7 @@
 //! a difference while both databases are there. No row leaves the server except keys that [`examples`] is asked for.
 //! How rows become a checksum, and why that is the same on every version, stands in [`checksum`].
 
+mod answers;
 mod buckets;
 pub mod checksum;
 mod collect;
@@ -11,6 +12,7 @@ mod compare;
 mod examples;
 mod facts;
 mod normalise;
+mod plan;
 mod relation;
 mod schema;
 pub(super) mod session;

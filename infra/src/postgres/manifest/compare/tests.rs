@@ -1,5 +1,7 @@
 use super::*;
-use crate::postgres::manifest::{Bucket, Buckets, Checksum, FORMAT, LargeObjects, SequenceFacts};
+use crate::postgres::manifest::{
+    Bucket, Buckets, Checksum, FORMAT, LargeObjects, ObjectFacts, SequenceFacts,
+};
 
 fn checksum(number: u64) -> Checksum {
     format!("{number:032x}").parse().unwrap()
