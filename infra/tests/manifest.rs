@@ -24,6 +24,7 @@ const RESTORED: CompareOptions = CompareOptions {
     settings: false,
     locale: true,
     database_comment: true,
+    database_access: true,
     matview_contents: true,
     extra_objects: true,
 };
@@ -185,6 +186,8 @@ fn damage_is_found_and_named() {
         ("DROP RULE quiet ON volatile".to_owned(), "rules", "public.volatile.quiet"),
         ("ALTER PUBLICATION pub DROP TABLE empty".to_owned(), "publications", "pub"),
         ("DROP CAST (mood AS int)".to_owned(), "others", "cast (public.mood AS integer)"),
+        ("GRANT CREATE ON DATABASE :\"DBNAME\" TO \"app owner\"".to_owned(), "privileges", "database this"),
+        ("ALTER DATABASE :\"DBNAME\" OWNER TO \"app owner\"".to_owned(), "owners", "database this"),
         ("ALTER DATABASE :\"DBNAME\" RESET work_mem".to_owned(), "settings", "work_mem"),
     ]
     .into_iter()

@@ -28,6 +28,8 @@ pub struct CompareOptions {
     pub locale: bool,
     /// Comment on the database itself: pg_restore into a database that exists leaves it out.
     pub database_comment: bool,
+    /// Owner and privileges of the database itself: pg_restore into a database that exists leaves them out.
+    pub database_access: bool,
     /// Contents of materialized views: a restore computes them anew, so they may rightly be newer.
     pub matview_contents: bool,
     /// Objects that only the second has: not after Alembic upgraded it.
@@ -35,7 +37,7 @@ pub struct CompareOptions {
 }
 
 impl Default for CompareOptions {
-    /// Everything that a faithful copy on another server keeps.
+    /// Everything that a faithful copy on another server keeps, except what nothing carries over unasked.
     fn default() -> Self {
         Self {
             owners: true,
@@ -44,6 +46,7 @@ impl Default for CompareOptions {
             settings: true,
             locale: true,
             database_comment: true,
+            database_access: false,
             matview_contents: false,
             extra_objects: true,
         }

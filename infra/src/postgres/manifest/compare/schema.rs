@@ -7,6 +7,9 @@ use crate::postgres::manifest::normalise::normal;
 use crate::postgres::manifest::{DatabaseManifest, ObjectFacts};
 use crate::postgres::version_text;
 
+/// The database in the classes `owners` and `privileges`; its name may differ.
+const THIS_DATABASE: &str = "database this";
+
 /// Differences of all classes that the options ask for.
 pub(super) fn schema(
     expected: &DatabaseManifest,
@@ -26,6 +29,9 @@ pub(super) fn schema(
         }
         let versions = (expected.server_version_num, actual.server_version_num);
         for (object, e, a) in pairs(e.unwrap_or(&none), a.unwrap_or(&none)) {
+            if object == THIS_DATABASE && !options.database_access {
+                continue;
+            }
             match (e, a) {
                 (Some(e), Some(a)) => objects(class, object, e, a, versions, found),
                 (Some(facts), None) if !follows(class, object, expected, actual) => found.push(plain(
