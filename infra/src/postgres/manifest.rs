@@ -1,7 +1,7 @@
 //! What is true of a database's data and schema, taken in one snapshot, and the comparison of two such answers.
 //!
-//! [`collect`] asks; [`compare`] is pure and says every difference in a sentence; [`examples`] looks for the keys behind
-//! a difference while both databases are there. No row leaves the server except keys that [`examples`] is asked for.
+//! [`collect()`] asks; [`compare()`] is pure and says every difference in a sentence; [`examples()`] looks for the keys behind
+//! a difference while both databases are there. No row leaves the server except keys that [`examples()`] is asked for.
 //! How rows become a checksum, and why that is the same on every version, stands in [`checksum`].
 
 mod answers;
