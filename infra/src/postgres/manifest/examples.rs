@@ -196,6 +196,22 @@ impl Search {
         }))
     }
 
+    /// Asks both sides at the same time.
+    fn both<T: Send>(
+        &mut self,
+        ask: impl Fn(&mut Side) -> Result<T, CommandError> + Sync,
+    ) -> Result<(T, T), CommandError> {
+        let (expected, actual) = (&mut self.expected, &mut self.actual);
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| ask(expected));
+            let actual = ask(actual);
+            let expected = other
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            Ok((expected?, actual?))
+        })
+    }
+
     /// Divides the range of the leading key column until few rows are left.
     fn by_range(&mut self) -> Result<(), CommandError> {
         let ends = match (self.expected.ends()?, self.actual.ends()?) {
@@ -216,8 +232,7 @@ impl Search {
                 continue;
             };
             let bucket = self.expected.relation.bucket(division);
-            let expected = self.expected.buckets(&bucket, &condition)?;
-            let actual = self.actual.buckets(&bucket, &condition)?;
+            let (expected, actual) = self.both(|side| side.buckets(&bucket, &condition))?;
             for number in differing_numbers(&expected, &actual).into_iter().rev() {
                 let rows = |side: &BTreeMap<i64, Bucket>| side.get(&number).map_or(0, |part| part.rows);
                 let from = (number << shift).max(low);
@@ -244,8 +259,7 @@ impl Search {
         let rows: u64 = coarse.values().map(|part| part.rows).sum();
         let bits = u64::BITS - (rows / (FEW / 2)).leading_zeros();
         let bucket = self.expected.relation.hashed_bucket(bits.clamp(1, 30));
-        let expected = self.expected.buckets(&bucket, condition)?;
-        let actual = self.actual.buckets(&bucket, condition)?;
+        let (expected, actual) = self.both(|side| side.buckets(&bucket, condition))?;
         for numbers in differing_numbers(&expected, &actual).chunks(HASH_BATCH) {
             if self.rows.len() >= self.limit {
                 break;
@@ -258,8 +272,7 @@ impl Search {
 
     /// Compares row by row what meets the condition.
     fn fetch(&mut self, condition: &str) -> Result<(), CommandError> {
-        let expected = self.expected.rows(condition)?;
-        let mut actual = self.actual.rows(condition)?;
+        let (expected, mut actual) = self.both(|side| side.rows(condition))?;
         for (key, hash) in expected {
             let state = match actual.remove(&key) {
                 None => State::Missing,

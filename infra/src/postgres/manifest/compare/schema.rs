@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{CompareOptions, Difference, pairs, plain};
 use crate::postgres::manifest::normalise::normal;
+use crate::postgres::manifest::relation::shown;
 use crate::postgres::manifest::{DatabaseManifest, ObjectFacts};
 use crate::postgres::version_text;
 
@@ -34,14 +35,16 @@ pub(super) fn schema(
             }
             match (e, a) {
                 (Some(e), Some(a)) => objects(class, object, e, a, versions, found),
-                (Some(facts), None) if !follows(class, object, expected, actual) => found.push(plain(
+                (Some(facts), None) if !follows(class, object, facts, expected, actual) => found.push(plain(
                     class,
                     object,
                     Some(said(facts)),
                     None,
                     format!("{} {object} is missing", singular(class)),
                 )),
-                (None, Some(facts)) if options.extra_objects && !follows(class, object, actual, expected) => {
+                (None, Some(facts))
+                    if options.extra_objects && !follows(class, object, facts, actual, expected) =>
+                {
                     found.push(plain(
                         class,
                         object,
@@ -113,13 +116,23 @@ fn is_expression(aspect: &str) -> bool {
 }
 
 /// Whether a missing object goes without saying, because its table is missing too.
-fn follows(class: &str, object: &str, has: &DatabaseManifest, lacks: &DatabaseManifest) -> bool {
+fn follows(
+    class: &str,
+    object: &str,
+    facts: &ObjectFacts,
+    has: &DatabaseManifest,
+    lacks: &DatabaseManifest,
+) -> bool {
     let missing = |name: &str| has.tables.contains_key(name) && !lacks.tables.contains_key(name);
     match class {
         "tables" | "matviews" => missing(object),
         "columns" | "constraints" | "triggers" | "rules" | "policies" => {
             object.match_indices('.').any(|(dot, _)| missing(&object[..dot]))
         }
+        "indexes" => facts
+            .get("table")
+            .and_then(|table| serde_json::from_str::<Vec<String>>(table).ok())
+            .is_some_and(|table| missing(&shown(&table))),
         "owners" | "privileges" => object.split_once("table ").is_some_and(|(_, name)| missing(name)),
         _ => false,
     }

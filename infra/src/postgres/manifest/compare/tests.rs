@@ -82,6 +82,14 @@ fn manifest() -> DatabaseManifest {
                 .into(),
             ),
             (
+                "indexes".to_owned(),
+                [(
+                    "public.images_pkey".to_owned(),
+                    facts(&[("table", "[\"public\", \"images\"]")]),
+                )]
+                .into(),
+            ),
+            (
                 "owners".to_owned(),
                 [("table public.images".to_owned(), facts(&[("owner", "admin")]))].into(),
             ),
@@ -242,10 +250,10 @@ fn options_leave_out_what_a_unified_restore_changes() {
             .get_mut("owners")
             .unwrap()
             .insert("table public.images".to_owned(), facts(&[("owner", "app")]));
-        m.schema.insert(
-            "indexes".to_owned(),
-            [("public.new".to_owned(), facts(&[("definition", "CREATE INDEX")]))].into(),
-        );
+        m.schema
+            .get_mut("indexes")
+            .unwrap()
+            .insert("public.new".to_owned(), facts(&[("definition", "CREATE INDEX")]));
     };
     assert_eq!(
         after(change),
