@@ -125,6 +125,16 @@ pub struct Workspace {
     pub labeler: PathBuf,
     /// `.xtask/local.toml`.
     pub settings: DocumentMut,
+    /// Variables for everything that runs here.
+    pub env: Environment,
+}
+
+/// Variables for a child.
+pub type Environment = Vec<(String, String)>;
+
+/// Gives a command these variables.
+pub fn with_env(cmd: Cmd, env: &[(String, String)]) -> Cmd {
+    env.iter().fold(cmd, |cmd, (name, value)| cmd.env(name, value))
 }
 
 impl Workspace {
@@ -138,12 +148,13 @@ impl Workspace {
             root: root.to_owned(),
             labeler,
             settings,
+            env: Environment::new(),
         }
     }
 
     /// The tool in this workspace.
     pub fn cmd(&self, args: &[&str]) -> Cmd {
-        xtask(&self.root).args(args)
+        with_env(xtask(&self.root), &self.env).args(args)
     }
 
     /// Runs the tool.
@@ -323,33 +334,40 @@ pub fn ask(server: &Server, database: &str, sql: &str) -> String {
 
 /// A rehearsal of one test: everything prepared, nothing migrated.
 pub struct Rehearsal {
-    home: PathBuf,
     /// Its workspace.
     pub workspace: Workspace,
+    _home: Home,
 }
 
 impl Rehearsal {
     /// On local clusters.
     #[track_caller]
     pub fn local(name: &str) -> Self {
-        Self::prepare(name, &["--runtime", "local"], |cmd| cmd)
+        Self::prepare(name, &["--runtime", "local"], Environment::new())
     }
 
     /// With these arguments and this environment.
     #[track_caller]
-    pub fn prepare(name: &str, args: &[&str], with: impl Fn(Cmd) -> Cmd) -> Self {
-        let home = folder(name);
+    pub fn prepare(name: &str, args: &[&str], env: Environment) -> Self {
         // Made first, so that its Drop takes away what a failed preparation leaves.
-        let made = Home(home.clone());
-        let cmd = xtask(&home)
+        let home = Home {
+            path: folder(name),
+            env: env.clone(),
+        };
+        let cmd = with_env(xtask(&home.path), &env)
             .args(["rehearse", "--prepare", "--rows", ROWS, "--cache"])
             .arg(cache())
             .args(args);
-        let ran = run(with(cmd));
+        let ran = run(cmd);
         ran.ends(0);
-        let workspace = Workspace::open(Path::new(ran.stdout.trim()));
-        std::mem::forget(made);
-        Self { home, workspace }
+        let workspace = Workspace {
+            env,
+            ..Workspace::open(Path::new(ran.stdout.trim()))
+        };
+        Self {
+            workspace,
+            _home: home,
+        }
     }
 
     /// A second workspace on the same instances, with its own copy of the labeler checkout and its own settings: a
@@ -363,6 +381,7 @@ impl Rehearsal {
         let mut workspace = Workspace {
             labeler: labeler.clone(),
             settings: self.workspace.settings.clone(),
+            env: self.workspace.env.clone(),
             root,
         };
         let mut repository = toml_edit::Array::new();
@@ -372,24 +391,21 @@ impl Rehearsal {
     }
 }
 
-impl Drop for Rehearsal {
-    fn drop(&mut self) {
-        drop(Home(self.home.clone()));
-    }
-}
-
 /// Takes away all rehearsals of a folder, and the folder.
-struct Home(PathBuf);
+struct Home {
+    path: PathBuf,
+    env: Environment,
+}
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let stopped = runner().output(&xtask(&self.0).args(["rehearse", "--stop"]).limit(LIMIT));
-        match stopped {
+        let stop = with_env(xtask(&self.path), &self.env).args(["rehearse", "--stop"]);
+        match runner().output(&stop.limit(LIMIT)) {
             // 4: nothing was made yet.
             Ok(output) if matches!(output.code, Some(0 | 4)) => {
-                let _ = std::fs::remove_dir_all(&self.0);
+                let _ = std::fs::remove_dir_all(&self.path);
             }
-            other => println!("failed to remove {}: {other:?}", self.0.display()),
+            other => println!("failed to remove {}: {other:?}", self.path.display()),
         }
     }
 }
