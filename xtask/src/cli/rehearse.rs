@@ -307,10 +307,13 @@ impl Stage<'_> {
         let got = infra::wait::until(self.runner.interrupt(), INSTALL_LIMIT, || file.try_lock().ok());
         match got {
             Ok(()) => Ok(file),
-            Err(infra::wait::Stopped::Interrupted) => Err(Ending::new(Exit::Interrupted, "interrupted").into()),
-            Err(infra::wait::Stopped::TimedOut) => {
-                Err(anyhow::anyhow!("another rehearsal has been installing for too long")).with_context(context)
+            Err(infra::wait::Stopped::Interrupted) => {
+                Err(Ending::new(Exit::Interrupted, "interrupted").into())
             }
+            Err(infra::wait::Stopped::TimedOut) => Err(anyhow::anyhow!(
+                "another rehearsal has been installing for too long"
+            ))
+            .with_context(context),
         }
     }
 

@@ -33,18 +33,28 @@ fn migrated() -> Arc<Migrated> {
         let workspace = &rehearsal.workspace;
         let env = workspace.env_bytes();
         let source = workspace.source("labeler", &env);
-        let rows = |server: &Server| ask(server, "labeler", "SELECT count(*) FROM datasets").parse().unwrap();
+        let rows = |server: &Server| {
+            ask(server, "labeler", "SELECT count(*) FROM datasets")
+                .parse()
+                .unwrap()
+        };
         let rows_in_dump = rows(&source);
         let dump = workspace.root.join("backup_labeler.sql");
-        let dumped = run(by_hand(&source, "pg_dump").args(["-d", "labeler", "-f"]).arg(&dump));
+        let dumped = run(by_hand(&source, "pg_dump")
+            .args(["-d", "labeler", "-f"])
+            .arg(&dump));
         dumped.ends(0);
         // The application goes on writing until it is cut off.
         let mut session = runner()
-            .spawn(&source.psql_session("labeler", "write as the application does"), None)
+            .spawn(
+                &source.psql_session("labeler", "write as the application does"),
+                None,
+            )
             .unwrap();
         let writer = std::thread::spawn(move || {
             let mut acknowledged = 0;
-            let insert = "INSERT INTO datasets (name, slug) SELECT 'late', 'late' FROM pg_sleep(0.02) RETURNING id;";
+            let insert =
+                "INSERT INTO datasets (name, slug) SELECT 'late', 'late' FROM pg_sleep(0.02) RETURNING id;";
             while session.write_line(insert).is_ok() && matches!(session.read_line(), Ok(Some(_))) {
                 acknowledged += 1;
             }
@@ -100,7 +110,11 @@ fn fact_2_1_psql_is_never_called_without_a_database() {
 
     let commands = logged_commands(&migrated);
     let asks: Vec<&String> = commands.iter().filter(|line| line.contains("/psql ")).collect();
-    assert!(asks.len() > 10, "the logs hold the psql calls:\n{}", commands.join("\n"));
+    assert!(
+        asks.len() > 10,
+        "the logs hold the psql calls:\n{}",
+        commands.join("\n")
+    );
     for line in asks {
         assert!(line.contains(" -d "), "no database is named: {line}");
     }
@@ -109,8 +123,14 @@ fn fact_2_1_psql_is_never_called_without_a_database() {
 /// The guide's restore into a database of its own: `psql < backup.sql`.
 fn restore_by_hand(migrated: &Migrated, name: &str) -> Ran {
     let target = migrated.rehearsal.workspace.target();
-    ask(&target, "postgres", &format!("CREATE DATABASE {name} TEMPLATE template0"));
-    run(by_hand(&target, "psql").args(["-X", "-d", name]).stdin_file(&migrated.dump))
+    ask(
+        &target,
+        "postgres",
+        &format!("CREATE DATABASE {name} TEMPLATE template0"),
+    );
+    run(by_hand(&target, "psql")
+        .args(["-X", "-d", name])
+        .stdin_file(&migrated.dump))
 }
 
 #[test]
@@ -124,7 +144,10 @@ fn fact_2_2_psql_exits_0_though_role_labeler_user_does_not_exist() {
     let workspace = &migrated.rehearsal.workspace;
     assert_eq!(workspace.target_facts().databases["labeler"].owner, "admin");
     assert_eq!(migrated.document["verified"], true);
-    for line in logged_commands(&migrated).iter().filter(|line| line.contains("/psql ")) {
+    for line in logged_commands(&migrated)
+        .iter()
+        .filter(|line| line.contains("/psql "))
+    {
         assert!(line.contains("ON_ERROR_STOP=1"), "errors are passed over: {line}");
     }
     let restores = logged_commands(&migrated);
@@ -144,7 +167,12 @@ fn fact_2_3_with_only_the_ports_changed_the_application_cannot_log_in() {
     let workspace = &migrated.rehearsal.workspace;
     let port = workspace.port("target.port");
     let password = read_env(&migrated.env, "LABELER_DB_PASSWORD");
-    let ports_only = workspace.server("target", port, &read_env(&migrated.env, "LABELER_DB_USER"), &password);
+    let ports_only = workspace.server(
+        "target",
+        port,
+        &read_env(&migrated.env, "LABELER_DB_USER"),
+        &password,
+    );
     let refused = ports_only.answers(&runner(), "labeler").unwrap_err();
     let words = "password authentication failed for user \"labeler_user\"";
     assert!(refused.tail().contains(words), "{refused}");
@@ -166,18 +194,32 @@ fn fact_2_4_rows_written_after_the_backup_and_before_the_stop_are_not_lost() {
         text.parse().unwrap()
     };
     restore_by_hand(&migrated, "by_hand_rows").ends(0);
-    assert_eq!(count("by_hand_rows"), migrated.rows_in_dump, "by hand the late rows are gone");
+    assert_eq!(
+        count("by_hand_rows"),
+        migrated.rows_in_dump,
+        "by hand the late rows are gone"
+    );
 
-    let late: u64 = ask(&workspace.target(), "labeler", "SELECT count(*) FROM datasets WHERE name = 'late'")
-        .parse()
-        .unwrap();
+    let late: u64 = ask(
+        &workspace.target(),
+        "labeler",
+        "SELECT count(*) FROM datasets WHERE name = 'late'",
+    )
+    .parse()
+    .unwrap();
     // One more may have been stored whose answer the cut took.
     let told = migrated.acknowledged;
-    assert!(late == told || late == told + 1, "{told} rows were acknowledged, {late} arrived");
+    assert!(
+        late == told || late == told + 1,
+        "{told} rows were acknowledged, {late} arrived"
+    );
     assert_eq!(count("labeler"), migrated.rows_in_dump + late);
     // And nobody can write to the old instance any more.
     let old = workspace.source("labeler", &migrated.env);
-    assert!(old.answers(&runner(), "labeler").is_err(), "the old instance still answers");
+    assert!(
+        old.answers(&runner(), "labeler").is_err(),
+        "the old instance still answers"
+    );
 }
 
 #[test]
@@ -185,7 +227,10 @@ fn fact_2_5_the_backup_is_found_past_midnight() {
     let migrated = migrated();
     let run = &migrated.rehearsal.workspace.runs()[0];
     let backup = run.join("backup");
-    assert_eq!(migrated.document["backup"].as_str().unwrap(), backup.to_str().unwrap());
+    assert_eq!(
+        migrated.document["backup"].as_str().unwrap(),
+        backup.to_str().unwrap()
+    );
     // The name is fixed once, in the plan; nothing evaluates a date again.
     let plan = std::fs::read_to_string(run.join("plan.json")).unwrap();
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
@@ -195,8 +240,15 @@ fn fact_2_5_the_backup_is_found_past_midnight() {
         .iter()
         .filter_map(|step| step["action"]["folder"].as_str())
         .collect();
-    assert_eq!(folders, [backup.to_str().unwrap(); 2], "backup and restore name one folder");
+    assert_eq!(
+        folders,
+        [backup.to_str().unwrap(); 2],
+        "backup and restore name one folder"
+    );
     for database in DATABASES {
-        assert!(backup.join(database).join("toc.dat").is_file(), "{database} has no date in its name");
+        assert!(
+            backup.join(database).join("toc.dat").is_file(),
+            "{database} has no date in its name"
+        );
     }
 }

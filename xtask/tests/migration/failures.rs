@@ -49,7 +49,11 @@ fn expected_env(workspace: &Workspace, before: &[u8]) -> Vec<u8> {
     let port = workspace.port("target.port").to_string();
     let password = workspace.text("target.password");
     let mut text = String::from_utf8(before.to_vec()).unwrap();
-    for (prefix, name) in [("PLATFORM_DB", "platform"), ("USER_DB", "users"), ("LABELER_DB", "labeler")] {
+    for (prefix, name) in [
+        ("PLATFORM_DB", "platform"),
+        ("USER_DB", "users"),
+        ("LABELER_DB", "labeler"),
+    ] {
         let new = [
             ("HOST", "localhost"),
             ("PORT", port.as_str()),
@@ -62,8 +66,14 @@ fn expected_env(workspace: &Workspace, before: &[u8]) -> Vec<u8> {
             let old = read_env(before, &key);
             let lines = text.split_inclusive('\n').map(|line| {
                 let code = line.trim_start_matches("export ");
-                let is_key = code.strip_prefix(&key).is_some_and(|rest| rest.starts_with(['=', ' ']));
-                if is_key { line.replace(&old, value) } else { line.to_owned() }
+                let is_key = code
+                    .strip_prefix(&key)
+                    .is_some_and(|rest| rest.starts_with(['=', ' ']));
+                if is_key {
+                    line.replace(&old, value)
+                } else {
+                    line.to_owned()
+                }
             });
             text = lines.collect();
         }
@@ -76,9 +86,15 @@ fn a_restore_that_fails_halfway_shows_nothing_of_it_and_resumes_to_the_same_end(
     let rehearsal = Rehearsal::local("failed-restore");
     let workspace = &rehearsal.workspace;
     let env = workspace.env_bytes();
-    assert!(env.windows(2).any(|two| two == b"\r\n"), "the sample .env has CRLF lines");
+    assert!(
+        env.windows(2).any(|two| two == b"\r\n"),
+        "the sample .env has CRLF lines"
+    );
     // Too few for the parallel restore: some tables arrive, others do not.
-    configure(workspace, "max_connections = 4\nsuperuser_reserved_connections = 0");
+    configure(
+        workspace,
+        "max_connections = 4\nsuperuser_reserved_connections = 0",
+    );
     workspace.start("target");
     let oids = workspace.oids();
 
@@ -96,7 +112,11 @@ fn a_restore_that_fails_halfway_shows_nothing_of_it_and_resumes_to_the_same_end(
         assert!(seen.is_empty(), "{database} shows half-restored content");
         assert_eq!(seen.oid, oids[database]);
         let cluster = workspace.cluster(database);
-        assert_ne!(cluster.running_port(), old_port(&env, database), "{database} is fenced");
+        assert_ne!(
+            cluster.running_port(),
+            old_port(&env, database),
+            "{database} is fenced"
+        );
     }
     let archives = backup_files(workspace);
 
@@ -127,7 +147,11 @@ fn a_restore_that_fails_halfway_shows_nothing_of_it_and_resumes_to_the_same_end(
         String::from_utf8_lossy(&expected_env(workspace, &env)),
         "only the intended values of .env change"
     );
-    assert_eq!(backup_files(workspace), archives, "the backup of the first attempt serves");
+    assert_eq!(
+        backup_files(workspace),
+        archives,
+        "the backup of the first attempt serves"
+    );
     nothing_to_do(workspace, &after);
 }
 
@@ -145,13 +169,22 @@ fn old_port(env: &[u8], database: &str) -> Option<u16> {
 #[track_caller]
 fn nothing_to_do(workspace: &Workspace, env: &[u8]) {
     let (oids, runs) = (workspace.oids(), workspace.runs());
-    workspace.xtask(&["migrate", "--yes"]).ends(4).says("nothing to do");
-    workspace.xtask(&["migrate", "--resume"]).ends(4).says("nothing to do");
+    workspace
+        .xtask(&["migrate", "--yes"])
+        .ends(4)
+        .says("nothing to do");
+    workspace
+        .xtask(&["migrate", "--resume"])
+        .ends(4)
+        .says("nothing to do");
     assert_eq!(workspace.oids(), oids);
     assert_eq!(workspace.runs(), runs);
     assert!(workspace.env_bytes() == env, ".env is untouched");
     for database in DATABASES {
-        assert!(!workspace.runs_now(database), "the old instance of {database} runs");
+        assert!(
+            !workspace.runs_now(database),
+            "the old instance of {database} runs"
+        );
     }
 }
 
@@ -225,14 +258,28 @@ fn a_schema_that_fails_leaves_env_alone_and_a_second_migration_learns_who_is_at_
     let id = resume_hint(&failed);
     assert!(workspace.env_bytes() == env);
     // The compared content is in place as a whole, at the revision it came with.
-    let revision = ask(&workspace.target(), "labeler", "SELECT version_num FROM alembic_version");
+    let revision = ask(
+        &workspace.target(),
+        "labeler",
+        "SELECT version_num FROM alembic_version",
+    );
     assert_eq!(revision, "d4085f2a7b14");
     let names: Vec<String> = workspace.oids().into_keys().collect();
-    assert!(names.iter().all(|name| !name.ends_with("__incoming")), "{names:?}");
+    assert!(
+        names.iter().all(|name| !name.ends_with("__incoming")),
+        "{names:?}"
+    );
 
     super::support::write(&workspace.labeler.join(SCRIPT), &script);
-    workspace.xtask(&["migrate", "--resume"]).ends(0).says(&format!("Run {id}"));
-    let revision = ask(&workspace.target(), "labeler", "SELECT version_num FROM alembic_version");
+    workspace
+        .xtask(&["migrate", "--resume"])
+        .ends(0)
+        .says(&format!("Run {id}"));
+    let revision = ask(
+        &workspace.target(),
+        "labeler",
+        "SELECT version_num FROM alembic_version",
+    );
     assert_eq!(revision, "e5b1946c3f25");
     nothing_to_do(workspace, &expected_env(workspace, &env));
 }
@@ -247,13 +294,17 @@ fn a_resumed_run_refuses_when_what_it_was_planned_on_changed() {
     workspace
         .xtask(&["migrate", "--resume"])
         .ends(20)
-        .says(&format!("run {id} cannot go on, because what it was planned on has changed"))
+        .says(&format!(
+            "run {id} cannot go on, because what it was planned on has changed"
+        ))
         .says("setting limits.maintenance-work-mem");
     // Going back is possible, and a new run is planned with the new settings.
     workspace.xtask(&["rollback", "--yes"]).ends(22);
     assert!(workspace.runs_now("labeler"), "the old instance is back");
     let env = workspace.env_bytes();
     workspace.set("limits.maintenance-work-mem", "64MB");
-    workspace.xtask(&["migrate", "--yes", "--only", "labeler"]).ends(0);
+    workspace
+        .xtask(&["migrate", "--yes", "--only", "labeler"])
+        .ends(0);
     assert!(workspace.env_bytes() != env);
 }

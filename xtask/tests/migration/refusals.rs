@@ -54,7 +54,11 @@ fn a_missing_virtual_environment_is_named_with_the_commands_that_make_it() {
 fn a_virtual_environment_without_alembic_is_named() {
     refused(
         |copy| {
-            let python = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+            let python = if cfg!(windows) {
+                "Scripts/python.exe"
+            } else {
+                "bin/python"
+            };
             write(&copy.labeler.join("backend/.venv").join(python), b"");
             let mut list = toml_edit::Array::new();
             list.push("backend/.venv");
@@ -155,9 +159,9 @@ fn a_database_that_env_names_and_the_source_does_not_have_is_refused() {
 #[test]
 fn an_old_instance_that_is_nowhere_is_refused_with_where_it_was_looked_for() {
     refused(|_| {}, &["--set", "databases.labeler.source.data=nowhere"])
-    .ends(20)
-    .says("error[source.labeler.absent]: there is no old instance for labeler: looked for")
-    .says("nowhere");
+        .ends(20)
+        .says("error[source.labeler.absent]: there is no old instance for labeler: looked for")
+        .says("nowhere");
 }
 
 #[test]
@@ -169,7 +173,10 @@ fn a_missing_env_is_refused_and_the_example_is_taken_only_by_the_person() {
         .ends(20)
         .says("error[env.missing]: cannot read ")
         .says(".env.example");
-    assert!(!copy.env_file().exists(), "nobody asked for a file from the example");
+    assert!(
+        !copy.env_file().exists(),
+        "nobody asked for a file from the example"
+    );
     assert!(copy.runs_now("labeler"));
 }
 
@@ -214,7 +221,11 @@ fn placeholders_are_refused_with_file_and_line() {
 fn a_key_that_is_set_twice_is_told_with_file_and_lines() {
     let rehearsal = prepared();
     let copy = rehearsal.copy();
-    copy.replace(ENV, "USER_DB_NAME=users", "USER_DB_NAME=other\r\nUSER_DB_NAME=users");
+    copy.replace(
+        ENV,
+        "USER_DB_NAME=users",
+        "USER_DB_NAME=other\r\nUSER_DB_NAME=users",
+    );
     let line = line_of(&copy, "USER_DB_NAME=other");
     let place = format!("{}:{}", copy.env_file().display(), line + 1);
     let env = copy.env_bytes();
@@ -232,7 +243,11 @@ fn a_key_that_is_set_twice_is_told_with_file_and_lines() {
 fn a_broken_settings_file_is_a_usage_error_with_a_caret_under_the_place() {
     for (text, place, words) in [
         ("[target]\nport = \n", "line 2, column 8", "^"),
-        ("[target]\nprot = 5432\n", "line 2, column 1", "unknown field `prot`"),
+        (
+            "[target]\nprot = 5432\n",
+            "line 2, column 1",
+            "unknown field `prot`",
+        ),
         ("[target]\nport = \"many\"\n", "line 2, column 8", "^"),
     ] {
         refused(|copy| write(&copy.root.join("infra/migration.toml"), text), &[])

@@ -44,7 +44,11 @@ impl Ran {
     /// Asserts that standard error holds these words.
     #[track_caller]
     pub fn says(&self, words: &str) -> &Self {
-        assert!(self.stderr.contains(words), "{words:?} is not in:\n{}", self.all());
+        assert!(
+            self.stderr.contains(words),
+            "{words:?} is not in:\n{}",
+            self.all()
+        );
         self
     }
 
@@ -175,8 +179,12 @@ impl Workspace {
 
     /// One path of the settings.
     fn at(&self, key: &str) -> &Item {
-        key.split('.')
-            .fold(self.settings.as_item(), |item, part| &item[part])
+        key.split('.').fold(self.settings.as_item(), |item, part| {
+            match part.parse::<usize>() {
+                Ok(index) => &item[index],
+                Err(_) => &item[part],
+            }
+        })
     }
 
     /// A text of the settings.
@@ -215,7 +223,9 @@ impl Workspace {
 
     /// Folders of runs.
     pub fn runs(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.root.join(".xtask/runs")).into_iter().flatten();
+        let entries = std::fs::read_dir(self.root.join(".xtask/runs"))
+            .into_iter()
+            .flatten();
         let mut runs: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         runs.sort();
         runs
@@ -301,14 +311,20 @@ impl Workspace {
     /// The target's databases with their object ids.
     pub fn oids(&self) -> BTreeMap<String, u64> {
         let databases = self.target_facts().databases;
-        databases.into_iter().map(|(name, entry)| (name, entry.oid)).collect()
+        databases
+            .into_iter()
+            .map(|(name, entry)| (name, entry.oid))
+            .collect()
     }
 
     /// Nothing but looking has happened: the old instances run, the target does not, there is no run.
     #[track_caller]
     pub fn is_untouched(&self, env: &[u8]) {
         for database in DATABASES {
-            assert!(self.runs_now(database), "the old instance of {database} was stopped");
+            assert!(
+                self.runs_now(database),
+                "the old instance of {database} was stopped"
+            );
         }
         assert!(!self.runs_now("target"), "the target was started");
         assert!(self.env_bytes() == env, ".env was changed");
@@ -325,10 +341,18 @@ pub fn read_env(bytes: &[u8], key: &str) -> String {
     }
 }
 
+/// Runs docker.
+#[track_caller]
+pub fn docker(args: &[&str]) -> Ran {
+    run(Cmd::new("docker", "run docker").args(args))
+}
+
 /// One answer of one query.
 #[track_caller]
 pub fn ask(server: &Server, database: &str, sql: &str) -> String {
-    let text = server.execute(&runner(), database, &Script::new(sql), "ask").unwrap();
+    let text = server
+        .execute(&runner(), database, &Script::new(sql), "ask")
+        .unwrap();
     text.trim().to_owned()
 }
 
@@ -448,7 +472,10 @@ impl<T> Shared<T> {
 
     /// The value, made by whoever needs it first.
     pub fn get(&self, make: impl FnOnce() -> T) -> Arc<T> {
-        let mut value = self.value.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut value = self
+            .value
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         value.upgrade().unwrap_or_else(|| {
             let made = Arc::new(make());
             *value = Arc::downgrade(&made);

@@ -223,7 +223,9 @@ pub(super) fn incoming(case: &Case<'_>, findings: &mut Vec<Finding>) {
             findings.push(
                 Finding::error(
                     format!("target.{name}.incoming"),
-                    format!("database {incoming} exists on the target; a run that did not end may have left it"),
+                    format!(
+                        "database {incoming} exists on the target; a run that did not end may have left it"
+                    ),
                 )
                 .wanted(format!("a free name: {name} arrives under it"))
                 .hint(format!("DROP DATABASE {incoming}, when nobody needs it")),
