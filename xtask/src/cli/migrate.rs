@@ -107,6 +107,18 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
     let mut document = describe(context, &run, &plan, &journal, findings)?;
     match outcome {
         Outcome::Finished => Ok(document),
+        Outcome::Stopped { step, title, failure }
+            if step == plan::IMAGES && is_first(&document, &failure) =>
+        {
+            // Nothing has stopped yet: a precondition is not met. The run is closed, so that the next one starts afresh.
+            let steps = Planned::all(&plan.steps);
+            let world = |step: &Planned<'_>| world(context, &run, crate::steps::Step::id(step));
+            engine::undo(&steps, world, &mut journal, |_| {})?;
+            let message = failure.message.trim_start_matches("failed to ");
+            let message = format!("failed to {title}: {message}\n\nnothing was changed");
+            let ending = Ending::new(Exit::Preconditions, message);
+            Err(failure.hints.into_iter().fold(ending, Ending::hint).into())
+        }
         Outcome::Stopped { step, title, failure } => {
             document.error = Some(failure.message.clone());
             let exit = if failure.interrupted {
@@ -146,6 +158,12 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
                 .into())
         }
     }
+}
+
+/// Whether a step failed by itself before any other was done.
+fn is_first(document: &RunDocument, failure: &crate::steps::Failure) -> bool {
+    let done = |step: &documents::StepDocument| matches!(step.result, "done" | "skipped");
+    !failure.interrupted && !document.steps.iter().any(done)
 }
 
 /// Looks, checks, plans. The plan is missing when a finding forbids it.

@@ -6,6 +6,7 @@ mod local;
 mod repositories;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use infra::{Interrupt, Runner};
@@ -20,6 +21,9 @@ use crate::report::{Terminal, summary};
 use crate::steps::Progress;
 
 use kept::Kept;
+
+/// How long another rehearsal may install packages into the shared cache.
+const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
 
 /// Rehearse: a full migration on throw-away instances with sample data
 ///
@@ -48,6 +52,9 @@ pub(crate) struct RehearseArgs {
     /// The situation of the old instances
     #[arg(long, value_enum, default_value_t = Situation::Running)]
     situation: Situation,
+    /// Folder for what rehearsals share: packages, PostgreSQL build, images
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
     /// Make everything and stop before the migration; prints the workspace to migrate in
     #[arg(long, hide = true)]
     prepare: bool,
@@ -98,7 +105,10 @@ pub(super) struct Stage<'a> {
 /// Runs the command.
 #[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Result<Exit> {
-    let workspace = Workspace::find()?;
+    let workspace = match &global.workspace {
+        Some(root) => Workspace::at(root),
+        None => Workspace::find()?,
+    };
     let interrupt = Interrupt::install()?;
     let runner = Runner::new(interrupt.clone());
     let terminal = super::context::terminal(global);
@@ -119,7 +129,9 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
     let id = RunId::new();
     let name = format!("rehearsal-{}", &id.as_str()[id.as_str().len() - 4..]);
     let account = local::account();
-    let (base, cache) = folders(&home, id.as_str(), account.is_some() && runtime == Runtime::Local)?;
+    let shared = args.cache.as_deref().map(std::path::absolute).transpose()?;
+    let other_account = account.is_some() && runtime == Runtime::Local;
+    let (base, cache) = folders(&home, id.as_str(), shared, other_account)?;
     let stage = Stage {
         runner: &runner,
         terminal: &terminal,
@@ -241,13 +253,19 @@ fn choose(wanted: Runtime, runner: &Runner) -> Runtime {
 
 /// The rehearsal's folder and the cache. PostgreSQL refuses to run as root; the account it runs as then must be able
 /// to enter both, so they move to the system's temporary folder when it cannot enter `target`.
-fn folders(home: &Path, id: &str, other_account: bool) -> anyhow::Result<(PathBuf, PathBuf)> {
+fn folders(
+    home: &Path,
+    id: &str,
+    shared: Option<PathBuf>,
+    other_account: bool,
+) -> anyhow::Result<(PathBuf, PathBuf)> {
     let cache = cache(home, other_account);
     let base = if cache.starts_with(home) {
         home.join(id)
     } else {
         std::env::temp_dir().join(format!("xtask-rehearsal-{id}"))
     };
+    let cache = shared.unwrap_or(cache);
     for dir in [&base, &cache] {
         std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
     }
@@ -281,6 +299,24 @@ pub(super) fn embedded_postgres(root: &Path, runner: &Runner) -> anyhow::Result<
 }
 
 impl Stage<'_> {
+    /// Waits for other rehearsals that install into the same cache; dropping the answer lets them go on.
+    pub(super) fn alone(&self) -> anyhow::Result<std::fs::File> {
+        let path = self.cache.join("rehearsal.lock");
+        let context = || format!("failed to lock {}", path.display());
+        let file = infra::files::append_private(&path).with_context(context)?;
+        let got = infra::wait::until(self.runner.interrupt(), INSTALL_LIMIT, || file.try_lock().ok());
+        match got {
+            Ok(()) => Ok(file),
+            Err(infra::wait::Stopped::Interrupted) => {
+                Err(Ending::new(Exit::Interrupted, "interrupted").into())
+            }
+            Err(infra::wait::Stopped::TimedOut) => Err(anyhow::anyhow!(
+                "another rehearsal has been installing for too long"
+            ))
+            .with_context(context),
+        }
+    }
+
     /// Says what is being made.
     pub(super) fn say(&self, text: &str) {
         self.terminal.line(&format!("  {text}"));

@@ -65,7 +65,7 @@ pub fn build(
     if let Some(images) = builder.images() {
         let reason = "images arrive while the old instances still serve; nothing is down yet";
         add(
-            "images",
+            super::IMAGES,
             format!("have {}", images.images.join(", ")),
             reason,
             Action::Images(images),

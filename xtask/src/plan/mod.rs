@@ -17,6 +17,9 @@ pub use build::{Request, build, inputs};
 pub use preflight::{nothing_to_do, preflight};
 pub use render::render;
 
+/// Id of the step that fetches images: the only one before something stops.
+pub const IMAGES: &str = "images";
+
 /// How roles come over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]

@@ -38,6 +38,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         instances::target_port,
         instances::target_server,
         instances::target_databases,
+        instances::incoming,
         instances::versions,
         instances::extensions,
         instances::connections,

@@ -209,6 +209,7 @@ fn binaries(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
     if let Some(bin) = machine_binaries() {
         return Ok(bin);
     }
+    let _alone = stage.alone()?;
     let machine = repositories::machine_python(stage)?;
     stage.say("no PostgreSQL is installed; using the embedded build");
     let found = embedded(stage.runner, &machine, stage.cache).map_err(|error| {
@@ -277,6 +278,7 @@ fn redis(stage: &Stage<'_>, port: u16, kept: &mut Kept, home: &Path) -> anyhow::
             return None;
         }
         let folder = stage.cache.join("redis");
+        let _alone = stage.alone().ok()?;
         let machine = python::find(stage.runner)?;
         // The program inside needs no Python; the package's tags stop at 3.12.
         let cmd = python::pip_install(

@@ -79,6 +79,7 @@ pub(super) fn environment(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
         .cache
         .join(format!("venv-{}", &infra::files::sha256_bytes(&bytes)[..12]));
     let marker = folder.join(".complete");
+    let _alone = stage.alone()?;
     if marker.is_file() {
         return Ok(folder);
     }

@@ -212,6 +212,28 @@ pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// The names under which databases arrive must be free: what a killed run left may be the only trace somebody wants.
+pub(super) fn incoming(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let Some(target) = &case.seen.target.server else {
+        return;
+    };
+    for name in case.seen.sources.keys() {
+        let incoming = format!("{}__incoming", case.settings.databases[name].name);
+        if target.databases.contains_key(&incoming) {
+            findings.push(
+                Finding::error(
+                    format!("target.{name}.incoming"),
+                    format!(
+                        "database {incoming} exists on the target; a run that did not end may have left it"
+                    ),
+                )
+                .wanted(format!("a free name: {name} arrives under it"))
+                .hint(format!("DROP DATABASE {incoming}, when nobody needs it")),
+            );
+        }
+    }
+}
+
 pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(target) = &case.seen.target.server else {
         return;
