@@ -1,8 +1,12 @@
 //! The command line: one file per command, its arguments and its function side by side.
 
+mod backup;
+mod confirm;
 mod context;
 mod migrate;
+mod plain;
 mod rehearse;
+mod restore;
 mod rollback;
 mod status;
 
@@ -51,8 +55,10 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backup(backup::BackupArgs),
     Migrate(migrate::MigrateArgs),
     Rehearse(rehearse::RehearseArgs),
+    Restore(restore::RestoreArgs),
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
 }
@@ -69,8 +75,10 @@ pub(crate) fn main() -> Exit {
         }
     };
     let result = match cli.command {
+        Command::Backup(args) => backup::cmd_backup(&cli.global, &args),
         Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
         Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
+        Command::Restore(args) => restore::cmd_restore(&cli.global, &args),
         Command::Rollback(args) => rollback::cmd_rollback(&cli.global, &args),
         Command::Status(args) => status::cmd_status(&cli.global, &args),
     };

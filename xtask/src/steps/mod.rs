@@ -6,6 +6,8 @@ mod cutover;
 mod failure;
 mod fence;
 mod images;
+mod orphans;
+mod plain;
 mod redis;
 mod release;
 mod restore;
@@ -23,8 +25,11 @@ use crate::config::Vault;
 use crate::model::{Finding, RunDir};
 use crate::plan::{Action, PlannedStep};
 
+pub use backup::{examine, read_back};
 pub use cutover::preview;
 pub use failure::Failure;
+pub use orphans::clear as clear_orphans;
+pub use restore::restored_state;
 
 /// What a step finds when it looks.
 #[derive(Debug)]
@@ -116,6 +121,7 @@ macro_rules! each {
             Action::Backup(a) => backup::$method(a, $world),
             Action::StartTarget(a) => target::$method(a, $world),
             Action::Restore(a) => restore::$method(a, $world),
+            Action::RestorePlain(a) => plain::$method(a, $world),
             Action::Swap(a) => swap::$method(a, $world),
             Action::UpgradeSchema(a) => schema::$method(a, $world),
             Action::Cutover(a) => cutover::$method(a, $world),

@@ -4,7 +4,7 @@ use infra::postgres::facts::{self, ServerFacts};
 use infra::postgres::{Script, Server, quote};
 use serde_json::{Value, json};
 
-use super::restore::compared;
+use super::restore::{compared, restored_state};
 use super::{Failure, Probe, World};
 use crate::model::Finding;
 use crate::plan::action::{Swap, SwapDatabase};
@@ -146,12 +146,10 @@ fn clear_mark(
     database: &SwapDatabase,
     world: &World<'_>,
 ) -> Result<(), Failure> {
-    let manifest = world
+    let restored = world
         .run
-        .load::<infra::postgres::manifest::DatabaseManifest>(&format!("restored-{}", database.name))?;
-    let comment = crate::model::backup::DatabaseBackup::read(&world.run.backup(), &database.name)?
-        .and_then(|backup| backup.manifest.comment);
-    drop(manifest);
+        .load::<infra::postgres::manifest::DatabaseManifest>(&restored_state(&database.name))?;
+    let comment = restored.and_then(|manifest| manifest.comment);
     let sql = format!("COMMENT ON DATABASE {} IS ", quote::ident(&database.target_name));
     let script = match comment {
         Some(comment) => Script::new(format!("{sql}:'comment';")).var("comment", comment),
