@@ -97,6 +97,8 @@ fn execute(
             Ok(Exit::Ok)
         }
         Outcome::Stopped { title, failure, .. } => {
+            // The incoming database goes; what cannot be removed now, `cleanup` finds.
+            let _ = engine::undo(&Planned::all(steps), world, &mut journal, |_| {})?;
             let exit = if failure.interrupted { Exit::Interrupted } else { Exit::Findings };
             let message = format!(
                 "failed to {title}: {}\n\ndatabase {target_name} is as it was\nlog: {}",

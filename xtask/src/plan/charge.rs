@@ -2,7 +2,7 @@
 
 use infra::postgres::Reach;
 
-use super::action::{Instance, TargetControl};
+use super::action::Instance;
 use crate::config::{Control, SecretName, Settings};
 use crate::model::Finding;
 use crate::observe::{Observed, SourceState, servers};
@@ -125,10 +125,6 @@ pub fn target_is_silent(seen: &Observed, id: String) -> Finding {
     }
 }
 
-/// Whether the target is something that we start and stop.
-pub fn is_ours_to_start(control: &TargetControl) -> bool {
-    !matches!(control, TargetControl::External)
-}
 
 /// Whether a source of this kind is reached through Docker.
 pub fn uses_docker(settings: &Settings) -> bool {

@@ -13,6 +13,7 @@ mod release;
 mod restore;
 mod roles;
 mod schema;
+mod since;
 mod swap;
 mod target;
 
@@ -26,10 +27,10 @@ use crate::model::{Finding, RunDir};
 use crate::plan::{Action, PlannedStep};
 
 pub use backup::{examine, read_back};
-pub use cutover::preview;
+pub use cutover::{edits, preview};
 pub use failure::Failure;
 pub use orphans::clear as clear_orphans;
-pub use restore::restored_state;
+pub use since::written_since;
 
 /// What a step finds when it looks.
 #[derive(Debug)]
