@@ -1,6 +1,7 @@
 //! The command line: one file per command, its arguments and its function side by side.
 
 mod backup;
+mod cleanup;
 mod confirm;
 mod context;
 mod migrate;
@@ -56,6 +57,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Backup(backup::BackupArgs),
+    Cleanup(cleanup::CleanupArgs),
     Migrate(migrate::MigrateArgs),
     Rehearse(rehearse::RehearseArgs),
     Restore(restore::RestoreArgs),
@@ -76,6 +78,7 @@ pub(crate) fn main() -> Exit {
     };
     let result = match cli.command {
         Command::Backup(args) => backup::cmd_backup(&cli.global, &args),
+        Command::Cleanup(args) => cleanup::cmd_cleanup(&cli.global, &args),
         Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
         Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
         Command::Restore(args) => restore::cmd_restore(&cli.global, &args),
