@@ -165,6 +165,35 @@ pub fn volumes(runner: &Runner) -> Result<Vec<Volume>, CommandError> {
         .collect())
 }
 
+/// All volumes with their sizes as Docker shows them; a size that Docker cannot tell is `unknown size`.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn volume_sizes(runner: &Runner) -> Result<BTreeMap<String, String>, CommandError> {
+    let mut sizes: BTreeMap<String, String> = volumes(runner)?
+        .into_iter()
+        .map(|volume| (volume.name, "unknown size".to_owned()))
+        .collect();
+    let cmd = Cmd::new(PROGRAM, "ask for the sizes of volumes").args([
+        "system",
+        "df",
+        "-v",
+        "--format",
+        "{{range .Volumes}}{{.Name}}\t{{.Size}}\n{{end}}",
+    ]);
+    // Only for people to read: a Docker that cannot tell does not stop anything.
+    if let Ok(output) = runner.run(&cmd) {
+        for line in output.stdout_text().lines() {
+            if let Some((name, size)) = line.split_once('\t')
+                && let Some(entry) = sizes.get_mut(name)
+            {
+                *entry = size.to_owned();
+            }
+        }
+    }
+    Ok(sizes)
+}
+
 /// The id of a local image; `None` when it is not here.
 ///
 /// # Errors

@@ -4,6 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+/// How the names of files start that are being written; one that is left belongs to a program that was killed.
+pub const TEMPORARY: &str = ".xtask-";
+
 /// Creates a directory and its missing parents, readable by the owner only (0700; on Windows the profile's ACL).
 ///
 /// # Errors
@@ -34,7 +37,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".xtask-").tempfile_in(dir)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod cluster;
 pub mod facts;
 pub mod manifest;
+pub mod plain;
 pub mod quote;
 mod script;
 mod server;

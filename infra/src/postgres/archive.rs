@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Server, quote};
+use super::{Clients, Server, quote};
 use crate::command::Cmd;
 
 /// Name of pg_dump's table of contents inside a directory archive.
@@ -43,16 +43,11 @@ pub fn dump(
 
 /// Reads a whole archive without a server: every data file is decompressed. `pg_restore -l` alone reads only the table
 /// of contents and finds nothing wrong with a truncated archive.
-pub fn read_back(server: &Server, folder: &Path, name: &str) -> Cmd {
-    let (cmd, seen) = server.bulk_client(
-        "pg_restore",
-        folder,
-        true,
-        format!("read back the archive of {name}"),
-    );
+pub fn read_back(clients: &Clients, folder: &Path, name: &str) -> Cmd {
+    let (cmd, seen) = clients.offline("pg_restore", folder, format!("read back the archive of {name}"));
     cmd.args([
         "-f",
-        null_device(server),
+        null_device(clients),
         "--exit-on-error",
         &container_path(&seen, name),
     ])
@@ -110,7 +105,7 @@ fn bulk_options(maintenance_work_mem: &str) -> String {
     )
 }
 
-fn container_path(seen: &Path, name: &str) -> String {
+pub(super) fn container_path(seen: &Path, name: &str) -> String {
     if seen == Path::new("/backup") {
         format!("/backup/{name}")
     } else {
@@ -118,8 +113,8 @@ fn container_path(seen: &Path, name: &str) -> String {
     }
 }
 
-fn null_device(server: &Server) -> &'static str {
-    let container = matches!(server.reach, super::Reach::Container { .. });
+fn null_device(clients: &Clients) -> &'static str {
+    let container = matches!(clients, Clients::Image { .. });
     if cfg!(windows) && !container {
         "NUL"
     } else {

@@ -23,6 +23,7 @@ pub use checksum::Checksum;
 pub use collect::{TableProgress, collect};
 pub use compare::{CompareOptions, Difference, compare};
 pub use examples::{Example, Examples, State, examples};
+pub use relation::shown as display_name;
 pub use facts::{
     DatabaseManifest, LargeObjects, ObjectFacts, SchemaFacts, SequenceFacts, TableFacts, TableKind,
 };

@@ -59,6 +59,34 @@ pub enum Clients {
     },
 }
 
+impl Clients {
+    /// A client program that reads `folder` and connects to nothing; in a container it has no network. Returns the
+    /// command and the path under which the program sees the folder.
+    pub fn offline(&self, program: &str, folder: &Path, what: impl Into<String>) -> (Cmd, PathBuf) {
+        match self {
+            Self::Image { image, run } => {
+                let mount = format!("type=bind,source={},target=/backup,readonly", folder.display());
+                let cmd = Cmd::new(docker::PROGRAM, what)
+                    .args(["run", "--rm", "-i", "--network", "none"])
+                    .args(["--label", &format!("{}={run}", docker::RUN_LABEL)])
+                    .args(["--mount", &mount])
+                    .args(docker::user_args())
+                    .args(["--entrypoint", program, image]);
+                (cmd, PathBuf::from("/backup"))
+            }
+            Self::Machine { .. } => (Cmd::new(self.program(program), what), folder.to_owned()),
+        }
+    }
+
+    /// The program's path on this machine.
+    fn program(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Machine { bin: Some(bin) } => bin.join(name),
+            _ => PathBuf::from(name),
+        }
+    }
+}
+
 /// An instance, a role and the programs to talk to it. Not serialisable: it may hold a password.
 #[derive(Clone, Debug)]
 pub struct Server {
@@ -224,11 +252,7 @@ impl Server {
     }
 
     fn machine_client(&self, program: &str, what: impl Into<String>) -> Cmd {
-        let path = match &self.clients {
-            Clients::Machine { bin: Some(bin) } => bin.join(program),
-            _ => PathBuf::from(program),
-        };
-        let mut cmd = Cmd::new(path, what);
+        let mut cmd = Cmd::new(self.clients.program(program), what);
         for name in FOREIGN {
             if !self.options.iter().any(|(own, _)| own == name) {
                 cmd = cmd.env_remove(name);

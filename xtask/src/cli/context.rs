@@ -4,6 +4,7 @@ use infra::{Interrupt, Runner};
 
 use super::{Ending, Global};
 use crate::config::{self, Loaded, Vault, Workspace};
+use crate::engine::Lock;
 use crate::model::{Exit, RunDir, RunId};
 use crate::report::Terminal;
 
@@ -73,6 +74,19 @@ impl Context {
                 .into()
         })
     }
+}
+
+/// Takes the workspace's lock, or says who has it.
+pub(crate) fn lock(context: &Context, purpose: &str) -> anyhow::Result<Lock> {
+    let lock = Lock::take(&context.workspace.private(), purpose)?;
+    lock.map_err(|held| {
+        Ending::new(
+            Exit::Preconditions,
+            format!("another command is at work: {}", held.0),
+        )
+        .hint("cargo xtask status")
+        .into()
+    })
 }
 
 /// Standard error, coloured as asked for.

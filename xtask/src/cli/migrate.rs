@@ -269,17 +269,18 @@ fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
         )
         .into());
     }
-    if state.rolled_back
-        || state
-            .steps
-            .iter()
-            .any(|s| matches!(s, engine::StepState::Undoing { .. } | engine::StepState::Undone))
-    {
+    if state.rolled_back {
         return Err(
             Ending::new(Exit::Preconditions, format!("run {} was rolled back", run.id))
                 .hint("cargo xtask migrate")
                 .into(),
         );
+    }
+    if state.is_going_back() {
+        let message = format!("run {} is on its way back; it cannot go forward from there", run.id);
+        return Err(Ending::new(Exit::Preconditions, message)
+            .hint(format!("cargo xtask rollback {}", run.id))
+            .into());
     }
     let eyes = Eyes {
         workspace: &context.workspace,
@@ -310,6 +311,14 @@ fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
             .hint(format!("cargo xtask rollback {}", run.id))
             .into());
     }
+    let left = crate::steps::clear_orphans(
+        &world(context, &run, "resume")?,
+        plan::charge::uses_docker(&context.loaded.settings),
+    );
+    let left = left.map_err(|failure| Ending::new(Exit::Preconditions, failure.message))?;
+    for what in left {
+        context.terminal.line(&format!("removed what a killed run left: {what}"));
+    }
     journal.append(JournalEvent::RunResumed {})?;
     Ok((run, plan, journal, Vec::new()))
 }
@@ -320,7 +329,7 @@ pub(crate) fn learn_kept(context: &mut Context, run: &RunDir) -> anyhow::Result<
         .into_iter()
         .flatten()
         .flatten();
-    for entry in kept {
+    for entry in kept.filter(|entry| entry.path().extension().is_some_and(|end| end == "before")) {
         let bytes = std::fs::read(entry.path()).context("failed to read a kept .env")?;
         observe::learn_kept(
             &context.loaded.settings,

@@ -1,10 +1,15 @@
 //! The command line: one file per command, its arguments and its function side by side.
 
+mod backup;
 mod ci;
+mod cleanup;
+mod confirm;
 mod context;
 mod migrate;
+mod plain;
 mod reference;
 mod rehearse;
+mod restore;
 mod rollback;
 mod status;
 
@@ -53,8 +58,11 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backup(backup::BackupArgs),
+    Cleanup(cleanup::CleanupArgs),
     Migrate(migrate::MigrateArgs),
     Rehearse(rehearse::RehearseArgs),
+    Restore(restore::RestoreArgs),
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Ci(ci::CiArgs),
@@ -72,8 +80,11 @@ pub(crate) fn main() -> Exit {
         }
     };
     let result = match cli.command {
+        Command::Backup(args) => backup::cmd_backup(&cli.global, &args),
+        Command::Cleanup(args) => cleanup::cmd_cleanup(&cli.global, &args),
         Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
         Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
+        Command::Restore(args) => restore::cmd_restore(&cli.global, &args),
         Command::Rollback(args) => rollback::cmd_rollback(&cli.global, &args),
         Command::Status(args) => status::cmd_status(&cli.global, &args),
         Command::Ci(args) => ci::cmd_ci(&cli.global, &args),

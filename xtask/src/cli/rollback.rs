@@ -1,25 +1,35 @@
 //! `cargo xtask rollback`
 
-use std::io::{BufRead, IsTerminal, Write};
-
 use anyhow::Context as _;
 
+use super::confirm::confirm;
+use super::context::lock;
 use super::migrate::{learn_kept, world};
-use super::{Context, Ending, Global};
-use crate::engine::{self, Journal, Lock, StepState};
-use crate::model::Exit;
+use super::{Context, Ending, Global, backup};
+use crate::engine::{self, Journal, RunState, StepState};
 use crate::model::run_dir::read_json;
-use crate::observe::{self, Eyes};
-use crate::plan::Plan;
-use crate::steps::{Planned, Step};
+use crate::model::{Exit, RunDir, time};
+use crate::plan::action::BackupDatabase;
+use crate::plan::{Action, Plan, charge};
+use crate::steps::{self, Failure, Planned, Step, World};
+
+/// How many differences of a database are shown.
+const SHOWN: usize = 10;
 
 /// Go back: the old instances run again, `.env` names them, and nothing on the target is deleted
 ///
-/// Possible at any point before `cleanup`. What was moved stays on the target under another name.
+/// Possible at any point before `cleanup`. Looks first whether anything was written on the target since the cutover, and
+/// refuses to leave that behind. What was moved stays on the target under another name.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RollbackArgs {
     /// The run to take back; without it, the newest
     run: Option<String>,
+    /// Go back although rows were written on the target since the cutover; they stay there and in a backup
+    #[arg(long)]
+    discard_new_writes: bool,
+    /// Go back although somebody edited .env since the cutover; the edited file is kept in the run's folder
+    #[arg(long)]
+    discard_env_edits: bool,
     /// Do not ask
     #[arg(long, short = 'y')]
     yes: bool,
@@ -28,9 +38,7 @@ pub(crate) struct RollbackArgs {
 /// Runs the command.
 pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Result<Exit> {
     let mut context = Context::new(global)?;
-    let lock = Lock::take(&context.workspace.private(), "cargo xtask rollback")?;
-    let _lock =
-        lock.map_err(|held| Ending::new(Exit::Preconditions, format!("another run is at work: {}", held.0)))?;
+    let _lock = lock(&context, "cargo xtask rollback")?;
     let run = context.run(args.run.as_deref())?;
     let plan: Plan = read_json(&run.plan())?.with_context(|| format!("run {} has no plan", run.id))?;
     let mut journal = Journal::open(&run.journal())?;
@@ -51,12 +59,24 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         )
         .into());
     }
-    let terminal = &context.terminal;
-    terminal.line(&format!(
+    newer_run(&context, &run)?;
+    context.terminal.line(&format!(
         "going back from run {}: {}",
         run.id,
         plan.databases.join(", ")
     ));
+    backup::look(&mut context, &plan.databases);
+    learn_kept(&mut context, &run)?;
+    let going = Going {
+        context: &context,
+        run: &run,
+        plan: &plan,
+        state: &state,
+        args,
+    };
+    going.clear_orphans()?;
+    going.env_files(false)?;
+    let newer = going.new_writes()?;
     for (step, _) in plan
         .steps
         .iter()
@@ -64,19 +84,14 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         .rev()
         .filter(|(_, state)| begun(state))
     {
-        terminal.line(&format!("   - undo: {}", step.title));
+        context.terminal.line(&format!("   - undo: {}", step.title));
     }
-    if !args.yes {
-        confirm()?;
+    let again = format!("cargo xtask rollback {} --yes", run.id);
+    confirm("go back?", args.yes, &again)?;
+    if newer == Newer::Rows {
+        going.keep_target()?;
     }
-    let eyes = Eyes {
-        workspace: &context.workspace,
-        settings: &context.loaded.settings,
-        runner: &context.runner,
-        only: &plan.databases,
-    };
-    observe::observe(&eyes, &mut context.vault);
-    learn_kept(&mut context, &run)?;
+    going.env_files(args.discard_env_edits)?;
     let steps = Planned::all(&plan.steps);
     let failures = engine::undo(
         &steps,
@@ -85,6 +100,7 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         |event| context.terminal.event(&event),
     )?;
     if failures.is_empty() {
+        going.ask_application();
         context
             .terminal
             .line("\nrolled back: the old instances are in charge, .env names them");
@@ -101,24 +117,205 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     Err(Ending::new(Exit::RollbackIncomplete, message).hint(again).into())
 }
 
-fn confirm() -> anyhow::Result<()> {
-    if !std::io::stdin().is_terminal() {
-        return Err(
-            Ending::new(Exit::Preconditions, "nobody confirmed; nothing was changed")
-                .hint("cargo xtask rollback --yes")
-                .into(),
-        );
+/// Going back from a run under a newer one that is in charge would pull the ground from under it.
+fn newer_run(context: &Context, run: &RunDir) -> anyhow::Result<()> {
+    for newer in RunDir::all(&context.workspace.runs()).into_iter().rev() {
+        if newer.id <= run.id {
+            break;
+        }
+        let Some(plan) = read_json::<Plan>(&newer.plan())? else { continue };
+        let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+        let state = engine::fold(&ids, &Journal::read(&newer.journal())?)?;
+        let acted = state.steps.iter().any(|s| !matches!(s, StepState::Pending | StepState::Undone));
+        if acted && !state.rolled_back {
+            return Err(Ending::new(
+                Exit::Preconditions,
+                format!("run {} came after run {}; go back from that one first", newer.id, run.id),
+            )
+            .hint(format!("cargo xtask rollback {}", newer.id))
+            .into());
+        }
     }
-    let mut out = std::io::stderr().lock();
-    let _ = write!(out, "\ngo back? [y/N] ");
-    let _ = out.flush();
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .context("failed to read the answer")?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
+    Ok(())
+}
+
+/// Whether something is on the target that the old world does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Newer {
+    /// No: it was compared, or nobody but us ever wrote there.
+    Nothing,
+    /// Yes.
+    Rows,
+    /// It cannot be told, and cannot be backed up.
+    Unknown,
+}
+
+/// A rollback before it acts.
+struct Going<'a> {
+    context: &'a Context,
+    run: &'a RunDir,
+    plan: &'a Plan,
+    state: &'a RunState,
+    args: &'a RollbackArgs,
+}
+
+impl Going<'_> {
+    /// What a killed run left running would disturb.
+    fn clear_orphans(&self) -> anyhow::Result<()> {
+        let world = world(self.context, self.run, "rollback")?;
+        let docker = charge::uses_docker(&self.context.loaded.settings);
+        let cleared = steps::clear_orphans(&world, docker).map_err(|failure| self.refuse(&failure.message))?;
+        for what in cleared {
+            self.context.terminal.line(&format!("  removed what a killed run left: {what}"));
+        }
+        Ok(())
     }
-    Err(Ending::new(Exit::Preconditions, "not confirmed; nothing was changed").into())
+
+    /// Refuses when somebody edited a `.env` file since the cutover, unless the edit may go.
+    fn env_files(&self, discard: bool) -> anyhow::Result<()> {
+        if !self.is_open(|action| matches!(action, Action::Cutover(_))) {
+            return Ok(());
+        }
+        let world = world(self.context, self.run, "rollback")?;
+        for step in &self.plan.steps {
+            let Action::Cutover(cutover) = &step.action else { continue };
+            let edits = steps::edits(cutover, &world, discard).map_err(|failure| self.refuse(&failure.message))?;
+            let Some(edit) = edits.first().filter(|_| !self.args.discard_env_edits) else {
+                continue;
+            };
+            let message = format!(
+                "{} was edited after the cutover; going back would lose that edit:\n{}\nnothing was changed",
+                edit.path.display(),
+                edit.diff
+            );
+            return Err(Ending::new(Exit::Preconditions, message)
+                .hint(format!("cargo xtask rollback {} --discard-env-edits", self.run.id))
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Looks for rows that were written on the target since the cutover, and refuses to leave them behind.
+    fn new_writes(&self) -> anyhow::Result<Newer> {
+        let restored = self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::Restore(restore) => Some(restore),
+            _ => None,
+        });
+        let swapped = self.is_open(|action| matches!(action, Action::Swap(_)));
+        let (Some(restore), true) = (restored, swapped) else {
+            return Ok(Newer::Nothing);
+        };
+        // The swap can only be undone on a target that runs.
+        let world = world(self.context, self.run, "rollback")?;
+        let started = self.start_target(&world);
+        if !self.is_open(|action| matches!(action, Action::Cutover(_))) {
+            return Ok(Newer::Nothing);
+        }
+        let looked = started.and_then(|()| steps::written_since(restore, &world));
+        let discard = self.args.discard_new_writes;
+        let flag = format!("cargo xtask rollback {} --discard-new-writes", self.run.id);
+        match looked {
+            Ok(found) if found.is_empty() => {
+                self.context
+                    .terminal
+                    .line("  nothing was written on the target since the cutover");
+                Ok(Newer::Nothing)
+            }
+            Ok(found) => {
+                let mut message = String::from("the target holds what the old instances do not have:");
+                for (database, differences) in &found {
+                    for difference in differences.iter().take(SHOWN) {
+                        message.push_str(&format!("\n  {database}: {difference}"));
+                    }
+                    if differences.len() > SHOWN {
+                        message.push_str(&format!("\n  {database}: and {} more", differences.len() - SHOWN));
+                    }
+                }
+                if discard {
+                    self.context.terminal.line(&message);
+                    return Ok(Newer::Rows);
+                }
+                message.push_str("\ngoing back would leave that behind; nothing was changed");
+                Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
+            }
+            Err(failure) if discard => {
+                self.context.terminal.line(&format!(
+                    "cannot tell what was written on the target since the cutover: {}",
+                    failure.message
+                ));
+                let answers = restore.target.server(&self.context.vault);
+                let answers = answers.answers(&self.context.runner, &restore.maintenance_database);
+                Ok(if answers.is_ok() { Newer::Rows } else { Newer::Unknown })
+            }
+            Err(failure) => {
+                let message = format!(
+                    "cannot tell what was written on the target since the cutover: {}\nnothing was changed",
+                    failure.message
+                );
+                Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
+            }
+        }
+    }
+
+    /// Starts the target when somebody stopped it meanwhile.
+    fn start_target(&self, world: &World<'_>) -> Result<(), Failure> {
+        for (planned, step) in self.plan.steps.iter().zip(Planned::all(&self.plan.steps)) {
+            let Action::StartTarget(start) = &planned.action else { continue };
+            let server = start.instance.server(&self.context.vault);
+            if server.answers(&world.runner, &start.maintenance_database).is_err() {
+                self.context.terminal.line("  the target does not answer; starting it to look");
+                step.apply(world)?;
+                step.verify(world)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Backs the target's databases up into the run's folder.
+    fn keep_target(&self) -> anyhow::Result<()> {
+        let restored = self.plan.steps.iter().find_map(|step| match &step.action {
+            Action::Restore(restore) => Some(restore),
+            _ => None,
+        });
+        let Some(restore) = restored else { return Ok(()) };
+        let databases = restore.databases.iter().map(|database| BackupDatabase {
+            name: database.name.clone(),
+            source_database: database.target_name.clone(),
+            reader: restore.target.clone(),
+        });
+        let folder = self.run.path().join(format!("before-rollback-{}", time::compact_now()));
+        self.context.terminal.line(&format!(
+            "backing up the target before going back: {}",
+            folder.display()
+        ));
+        backup::take(self.context, self.run, databases.collect(), folder)?;
+        Ok(())
+    }
+
+    /// The old application, asked once: going back is done whatever it says.
+    fn ask_application(&self) {
+        for (planned, step) in self.plan.steps.iter().zip(Planned::all(&self.plan.steps)) {
+            if !matches!(planned.action, Action::CheckApplication(_)) {
+                continue;
+            }
+            let asked = world(self.context, self.run, "rollback")
+                .map_err(Failure::from)
+                .and_then(|world| step.apply(&world));
+            self.context.terminal.line(&match asked {
+                Ok(_) => "  the application answers and finds its databases".to_owned(),
+                Err(failure) => format!("  warning: the application does not work: {}", failure.message),
+            });
+        }
+    }
+
+    /// Whether a step of this kind has begun and is not undone.
+    fn is_open(&self, is: impl Fn(&Action) -> bool) -> bool {
+        let mut steps = self.plan.steps.iter().zip(&self.state.steps);
+        steps.any(|(step, state)| is(&step.action) && !matches!(state, StepState::Pending | StepState::Undone))
+    }
+
+    fn refuse(&self, message: &str) -> Ending {
+        Ending::new(Exit::Preconditions, format!("{message}\nnothing was changed"))
+            .hint(format!("cargo xtask status {}", self.run.id))
+    }
 }

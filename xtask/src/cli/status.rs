@@ -60,6 +60,7 @@ fn line(run: &RunDir) -> anyhow::Result<String> {
         (_, _, true) => "finished and cleaned up".to_owned(),
         (_, true, _) => "rolled back".to_owned(),
         (true, ..) => "finished".to_owned(),
+        _ if state.is_going_back() => "going back stopped halfway: cargo xtask rollback goes on".to_owned(),
         _ => {
             let at = plan.steps.get(done).map_or("the end", |step| step.title.as_str());
             format!("stopped after {done} of {} steps, at: {at}", plan.steps.len())

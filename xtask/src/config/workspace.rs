@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::model::run_dir;
+
 /// The folder that holds `infra/migration.toml`, and `.xtask` beside it.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -61,7 +63,17 @@ impl Workspace {
 
     /// Where runs lie. Never under `target/`: `cargo clean` must not delete a backup.
     pub fn runs(&self) -> PathBuf {
-        self.private().join("runs")
+        self.private().join(run_dir::RUNS)
+    }
+
+    /// Where restores of single databases keep their journals and logs.
+    pub fn restores(&self) -> PathBuf {
+        self.private().join(run_dir::RESTORES)
+    }
+
+    /// Where backups lie that no migration took.
+    pub fn backups(&self) -> PathBuf {
+        self.private().join(run_dir::BACKUPS)
     }
 
     /// A path of the settings: relative ones start at the workspace; `..` is folded away so that messages read well.

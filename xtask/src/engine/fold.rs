@@ -54,6 +54,14 @@ impl RunState {
     }
 }
 
+impl RunState {
+    /// Whether a rollback began and did not come to its end.
+    pub fn is_going_back(&self) -> bool {
+        let undone = |step: &StepState| matches!(step, StepState::Undoing { .. } | StepState::Undone);
+        !self.rolled_back && self.steps.iter().any(undone)
+    }
+}
+
 /// A journal that no run of the engine writes.
 #[derive(Debug, PartialEq)]
 pub struct IllegalSequence {

@@ -87,39 +87,51 @@ impl DatabaseBackup {
     }
 
     /// Compares the files on disk with what was written: every file there, the same size and SHA-256, and no other.
+    /// Empty when they are the same.
     ///
     /// # Errors
-    /// The first difference, in words.
-    pub fn check_files(&self, folder: &Path) -> anyhow::Result<()> {
-        let found = archive_files(&folder.join(&self.name))?;
+    /// When a file cannot be read, so that nothing can be said.
+    pub fn file_differences(&self, folder: &Path) -> anyhow::Result<Vec<String>> {
+        let archive = folder.join(&self.name);
+        if !archive.is_dir() {
+            return Ok(vec![format!("archive {} is missing", self.name)]);
+        }
+        let found = archive_files(&archive)?;
+        let mut differences = Vec::new();
         for wanted in &self.files {
-            let Some(file) = found.iter().find(|file| file.name == wanted.name) else {
-                anyhow::bail!("archive {} lacks file {}", self.name, wanted.name);
-            };
-            if file.size != wanted.size {
-                anyhow::bail!(
-                    "file {} of archive {} has {} bytes instead of {}",
-                    file.name,
-                    self.name,
-                    file.size,
-                    wanted.size
-                );
-            }
-            if file.sha256 != wanted.sha256 {
-                anyhow::bail!("file {} of archive {} has another SHA-256", file.name, self.name);
+            let what = format!("file {} of archive {}", wanted.name, self.name);
+            match found.iter().find(|file| file.name == wanted.name) {
+                None => differences.push(format!("{what} is missing")),
+                Some(file) if file.size != wanted.size => differences.push(format!(
+                    "{what} has {} bytes instead of {}",
+                    file.size, wanted.size
+                )),
+                Some(file) if file.sha256 != wanted.sha256 => {
+                    differences.push(format!("{what} has another SHA-256"));
+                }
+                Some(_) => {}
             }
         }
-        if let Some(extra) = found
-            .iter()
-            .find(|file| !self.files.iter().any(|w| w.name == file.name))
-        {
-            anyhow::bail!(
+        let known = |file: &&ArchiveFile| self.files.iter().any(|wanted| wanted.name == file.name);
+        let extra = found.iter().filter(|file| !known(file));
+        differences.extend(extra.map(|file| {
+            format!(
                 "archive {} holds file {}, which its manifest does not name",
-                self.name,
-                extra.name
-            );
+                self.name, file.name
+            )
+        }));
+        Ok(differences)
+    }
+
+    /// [`DatabaseBackup::file_differences`] as an error.
+    ///
+    /// # Errors
+    /// The first difference, in words, or why nothing can be said.
+    pub fn check_files(&self, folder: &Path) -> anyhow::Result<()> {
+        match self.file_differences(folder)?.first() {
+            None => Ok(()),
+            Some(difference) => anyhow::bail!("{difference}"),
         }
-        Ok(())
     }
 }
 

@@ -8,6 +8,13 @@ use serde::de::DeserializeOwned;
 
 use super::RunId;
 
+/// Folder of migrations under `.xtask`.
+pub const RUNS: &str = "runs";
+/// Folder of restores of single databases.
+pub const RESTORES: &str = "restores";
+/// Folder of backups that no migration took.
+pub const BACKUPS: &str = "backups";
+
 /// `.xtask/runs/<id>/`
 #[derive(Clone, Debug)]
 pub struct RunDir {
@@ -52,6 +59,14 @@ impl RunDir {
             .collect();
         found.sort_by(|a, b| a.id.cmp(&b.id));
         found
+    }
+
+    /// Whether a run of this workspace, migration or restore, has this id.
+    pub fn is_known(&self, id: &RunId) -> bool {
+        let private = self.path.parent().and_then(Path::parent).unwrap_or(&self.path);
+        [RUNS, RESTORES]
+            .iter()
+            .any(|folder| private.join(folder).join(id.as_str()).is_dir())
     }
 
     /// The folder.

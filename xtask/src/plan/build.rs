@@ -480,6 +480,7 @@ impl Builder<'_> {
                 .cloned()
                 .context("Alembic has no head")?,
             target: self.target(),
+            name: schema.database.clone(),
             database: self.settings.databases[&schema.database].name.clone(),
         }))
     }

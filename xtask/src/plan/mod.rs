@@ -3,6 +3,7 @@
 
 pub mod action;
 mod build;
+pub mod charge;
 mod preflight;
 mod render;
 

@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::model::Finding;
 use crate::observe::Observed;
 
-use super::Request;
+use super::{Request, charge};
 
 /// What a check looks at.
 pub(super) struct Case<'a> {
@@ -53,16 +53,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
 /// Why there is nothing to do: `.env` names the target for every database, and every database is there with content.
 pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
     let target = &settings.target;
-    let on_target = |name: &String| {
-        let files = seen.env_files.iter().filter(|file| file.problem.is_none());
-        let mut mappings = files.filter_map(|file| file.mappings.get(name)).peekable();
-        mappings.peek().is_some()
-            && mappings.all(|mapping| {
-                mapping.port.value.as_deref() == Some(target.port.to_string().as_str())
-                    && mapping.host.value.as_deref() == Some(target.host.as_str())
-                    && mapping.name.value.as_deref() == settings.databases.get(name).map(|d| d.name.as_str())
-            })
-    };
+    let on_target = |name: &String| charge::names_target(seen, settings, name) == Some(true);
     let wanted: Vec<&String> = seen.sources.keys().collect();
     let there = |name: &&String| {
         seen.target

@@ -10,7 +10,7 @@ use infra::postgres::manifest::{self, DatabaseManifest};
 use infra::postgres::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-use super::{Failure, Probe, World, parallel};
+use super::{Failure, Probe, World, orphans, parallel};
 use crate::model::backup::{BackupManifest, DatabaseBackup, archive_files};
 use crate::model::time;
 use crate::plan::action::{Backup, BackupDatabase};
@@ -60,24 +60,89 @@ pub(super) fn undo(_: &Backup, _: &World<'_>) -> Result<(), Failure> {
 }
 
 fn check(action: &Backup) -> anyhow::Result<()> {
-    let manifest =
-        BackupManifest::read(&action.folder)?.context("the backup has no manifest: it is not complete")?;
-    for database in &action.databases {
-        let name = &database.name;
-        let wanted = manifest
-            .databases
-            .get(name)
-            .with_context(|| format!("the manifest does not name {name}"))?;
-        let (found, _) = infra::files::sha256(&DatabaseBackup::path(&action.folder, name))
-            .with_context(|| format!("failed to read the manifest of {name}"))?;
-        anyhow::ensure!(
-            found == *wanted,
-            "the manifest of {name} was changed after the backup"
-        );
-        let backup = DatabaseBackup::read(&action.folder, name)?.context("a manifest vanished")?;
-        backup.check_files(&action.folder)?;
+    let names: Vec<&str> = action.databases.iter().map(|d| d.name.as_str()).collect();
+    match examine(&action.folder, &names)?.first() {
+        None => Ok(()),
+        Some(difference) => anyhow::bail!("{difference}"),
     }
-    Ok(())
+}
+
+/// What is wrong with a backup's documents and files; empty: complete and unchanged. `names` are the databases it must
+/// hold beside those it says it holds.
+///
+/// # Errors
+/// When a file cannot be read, so that nothing can be said.
+pub fn examine(folder: &Path, names: &[&str]) -> anyhow::Result<Vec<String>> {
+    let Some(manifest) = readable(BackupManifest::read(folder)) else {
+        return Ok(vec!["manifest.json cannot be understood".to_owned()]);
+    };
+    let Some(manifest) = manifest? else {
+        return Ok(vec!["there is no manifest.json: the backup is not complete".to_owned()]);
+    };
+    let lacks = |name: &&&str| !manifest.databases.contains_key(**name);
+    let mut differences: Vec<String> = names
+        .iter()
+        .filter(lacks)
+        .map(|name| format!("manifest.json does not name {name}"))
+        .collect();
+    for (name, wanted) in &manifest.databases {
+        let document = DatabaseBackup::path(folder, name);
+        if !document.is_file() {
+            differences.push(format!("{name}.json, the manifest of {name}, is missing"));
+            continue;
+        }
+        let (found, _) = infra::files::sha256(&document)
+            .with_context(|| format!("failed to read {}", document.display()))?;
+        if found != *wanted {
+            differences.push(format!("{name}.json, the manifest of {name}, was changed after the backup"));
+            continue;
+        }
+        match readable(DatabaseBackup::read(folder, name)) {
+            Some(backup) => {
+                let backup = backup?.with_context(|| format!("{name}.json vanished"))?;
+                differences.extend(backup.file_differences(folder)?);
+            }
+            None => differences.push(format!("{name}.json cannot be understood")),
+        }
+    }
+    Ok(differences)
+}
+
+/// `None` when a document is there and makes no sense: that is damage, while a file that cannot be read says nothing.
+fn readable<T>(result: anyhow::Result<T>) -> Option<anyhow::Result<T>> {
+    match result {
+        Err(error) if error.downcast_ref::<serde_json::Error>().is_some() => None,
+        other => Some(other),
+    }
+}
+
+/// Reads every archive of a backup to its end; the answer is what pg_restore complained about.
+///
+/// # Errors
+/// When pg_restore could not be asked, or is too old for the archive.
+pub fn read_back(
+    folder: &Path,
+    names: &[String],
+    clients: &infra::postgres::Clients,
+    runner: &infra::Runner,
+) -> Result<Vec<String>, Failure> {
+    let mut complaints = Vec::new();
+    for name in names {
+        let cmd = infra::postgres::archive::read_back(clients, folder, name);
+        match runner.run(&cmd) {
+            Ok(_) => {}
+            // 125 to 127: docker itself, or the program is not there.
+            Err(error @ infra::CommandError::Failed { code: Some(code), .. }) if code < 125 => {
+                if error.tail().contains("unsupported version") {
+                    return Err(error.into());
+                }
+                let said = error.tail().lines().last().unwrap_or_default();
+                complaints.push(format!("archive {name} cannot be read back: {said}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(complaints)
 }
 
 fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<DatabaseBackup, Failure> {
@@ -91,6 +156,8 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     remove_partial(&archive, &DatabaseBackup::path(&action.folder, name))?;
     let server = database.reader.server(world.vault);
     let source = &database.source_database;
+    // A pg_dump that outlived its run would go on writing into the folder that ours makes.
+    orphans::end(&world.runner, &server, source, source)?;
     let taken_at = time::now();
     let mut snapshot = Snapshot::open(&world.runner, &server, source)?;
     let size = infra::postgres::facts::database(&world.runner, &server, source)?.bytes;
@@ -126,7 +193,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     }
     snapshot.close();
     make_private(&archive).context("failed to make the archive private")?;
-    world.runner.run(&action.read_back(database, world.vault))?;
+    world.runner.run(&action.read_back(database))?;
     let backup = DatabaseBackup {
         schema_version: 1,
         name: name.clone(),

@@ -53,6 +53,8 @@ pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failur
                 .context("failed to keep the previous bytes")?;
         }
         write_changes(env, &mut document, world.vault)?;
+        infra::files::write_private(&after_file(env), document.as_bytes())
+            .context("failed to keep the new bytes")?;
         // Before the file itself: a crash in between leaves the old bytes, whose sum is the plan's.
         after.0.insert(
             env.path.display().to_string(),
@@ -79,24 +81,17 @@ pub(super) fn verify(action: &Cutover, world: &World<'_>) -> Result<(), Failure>
 
 /// The previous bytes come back, unless somebody edited the file since.
 pub(super) fn undo(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
-    let after: After = world.run.load(AFTER)?.unwrap_or_default();
     for env in &action.files {
-        if !env.before.exists() {
-            continue;
-        }
-        let before = std::fs::read(&env.before).context("failed to read the kept bytes")?;
+        let Some(before) = kept(env)? else { continue };
         let now = read(env)?;
         if now == before {
             continue;
         }
-        let written = after.0.get(&env.path.display().to_string());
-        if written != Some(&infra::files::sha256_bytes(&now)) {
-            let diff = Document::parse(now)
-                .diff(&Document::parse(before))
-                .masked("now", "before");
+        if let Some(edit) = edit(env, world)? {
             return Err(Failure::new(format!(
-                "{} was edited after the cutover; going back would lose that edit\n{diff}",
-                env.path.display()
+                "{} was edited after the cutover; going back would lose that edit\n{}",
+                env.path.display(),
+                edit.diff
             ))
             .hint(format!(
                 "compare with {} and copy it back by hand",
@@ -109,6 +104,72 @@ pub(super) fn undo(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
             .map_err(|error| Failure::new(format!("failed to write {}: {error}", env.path.display())))?;
     }
     Ok(())
+}
+
+/// A `.env` file that somebody edited after the cutover.
+#[derive(Debug)]
+pub struct Edit {
+    /// The file.
+    pub path: std::path::PathBuf,
+    /// The edit, without values.
+    pub diff: String,
+}
+
+/// The files that somebody edited after the cutover. With `discard`, their bytes are kept beside the previous ones and
+/// the edit no longer stands in the way.
+///
+/// # Errors
+/// When a file cannot be read or kept.
+pub fn edits(action: &Cutover, world: &World<'_>, discard: bool) -> Result<Vec<Edit>, Failure> {
+    let mut found = Vec::new();
+    for env in &action.files {
+        let Some(edit) = edit(env, world)? else { continue };
+        if discard {
+            let now = read(env)?;
+            let path = env.before.with_extension("edited");
+            infra::files::write_private(&path, &now).context("failed to keep the edited file")?;
+            let mut after: After = world.run.load(AFTER)?.unwrap_or_default();
+            after
+                .0
+                .insert(env.path.display().to_string(), infra::files::sha256_bytes(&now));
+            world.run.save(AFTER, &after)?;
+        }
+        found.push(edit);
+    }
+    Ok(found)
+}
+
+fn edit(env: &EnvFile, world: &World<'_>) -> Result<Option<Edit>, Failure> {
+    let Some(before) = kept(env)? else { return Ok(None) };
+    let now = read(env)?;
+    let after: After = world.run.load(AFTER)?.unwrap_or_default();
+    let written = after.0.get(&env.path.display().to_string());
+    if now == before || written == Some(&infra::files::sha256_bytes(&now)) {
+        return Ok(None);
+    }
+    let written = std::fs::read(after_file(env)).unwrap_or(before);
+    let diff = Document::parse(written)
+        .diff(&Document::parse(now))
+        .masked("as the cutover wrote it", "now");
+    Ok(Some(Edit {
+        path: env.path.clone(),
+        diff: diff.to_string(),
+    }))
+}
+
+/// Where the bytes are kept that the cutover wrote: an edit shows against them.
+fn after_file(env: &EnvFile) -> std::path::PathBuf {
+    env.before.with_extension("after")
+}
+
+/// The bytes before the cutover; `None` when it never came to this file.
+fn kept(env: &EnvFile) -> Result<Option<Vec<u8>>, Failure> {
+    if !env.before.exists() {
+        return Ok(None);
+    }
+    Ok(Some(
+        std::fs::read(&env.before).context("failed to read the kept bytes")?,
+    ))
 }
 
 /// What the cutover will change, as a unified diff without values.

@@ -6,11 +6,14 @@ mod cutover;
 mod failure;
 mod fence;
 mod images;
+mod orphans;
+mod plain;
 mod redis;
 mod release;
 mod restore;
 mod roles;
 mod schema;
+mod since;
 mod swap;
 mod target;
 
@@ -23,8 +26,11 @@ use crate::config::Vault;
 use crate::model::{Finding, RunDir};
 use crate::plan::{Action, PlannedStep};
 
-pub use cutover::preview;
+pub use backup::{examine, read_back};
+pub use cutover::{edits, preview};
 pub use failure::Failure;
+pub use orphans::clear as clear_orphans;
+pub use since::written_since;
 
 /// What a step finds when it looks.
 #[derive(Debug)]
@@ -116,6 +122,7 @@ macro_rules! each {
             Action::Backup(a) => backup::$method(a, $world),
             Action::StartTarget(a) => target::$method(a, $world),
             Action::Restore(a) => restore::$method(a, $world),
+            Action::RestorePlain(a) => plain::$method(a, $world),
             Action::Swap(a) => swap::$method(a, $world),
             Action::UpgradeSchema(a) => schema::$method(a, $world),
             Action::Cutover(a) => cutover::$method(a, $world),

@@ -11,7 +11,7 @@ use infra::postgres::{Script, Server, quote};
 use serde_json::{Value, json};
 
 use super::backup::watch;
-use super::{Failure, Probe, World, parallel, roles};
+use super::{Failure, Probe, World, orphans, parallel, roles};
 use crate::model::backup::DatabaseBackup;
 use crate::plan::Roles;
 use crate::plan::action::{Locale, Restore, RestoreDatabase};
@@ -23,7 +23,7 @@ pub(super) const COMPARED: &str = "compared";
 const SHOWN: usize = 10;
 
 /// Sessions that compute one manifest.
-const MANIFEST_WORKERS: usize = 2;
+pub(super) const MANIFEST_WORKERS: usize = 2;
 
 pub(super) fn probe(action: &Restore, world: &World<'_>) -> Result<Probe, Failure> {
     let server = action.target.server(world.vault);
@@ -75,7 +75,7 @@ pub(super) fn undo(action: &Restore, world: &World<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     for database in &action.databases {
-        drop_incoming(action, &server, database, world)?;
+        drop_incoming(action, &server, &database.incoming(), world)?;
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ fn one(
     let backup = archive_of(action, database)?;
     backup.check_files(&action.folder)?;
     if seen.databases.contains_key(&incoming) {
-        drop_incoming(action, &server, database, world)?;
+        drop_incoming(action, &server, &incoming, world)?;
     }
     let wanted = &expected(action, database, &backup);
     let create = action.create(
@@ -156,7 +156,7 @@ fn one(
     let seen = facts::database(runner, &server, &incoming)?;
     let rows: u64 = found.tables.values().map(|table| table.rows).sum();
     remember(world, &database.name, seen.oid)?;
-    world.run.save(&format!("restored-{}", database.name), &found)?;
+    world.run.save(&restored_state(&database.name), &found)?;
     Ok(json!({ "name": database.name, "rows": rows, "tables": found.tables.len(), "bytes": seen.bytes }))
 }
 
@@ -247,43 +247,43 @@ fn apply_settings(
     Ok(())
 }
 
-/// Drops an incoming database, but only one that carries this run's mark.
-fn drop_incoming(
+/// Drops an incoming database, but only one that carries the mark of a run of this workspace: this one, or one that
+/// was killed. Whoever holds the workspace's lock knows that no other run is at work.
+pub(super) fn drop_incoming(
     action: &Restore,
     server: &Server,
-    database: &RestoreDatabase,
+    incoming: &str,
     world: &World<'_>,
 ) -> Result<(), Failure> {
-    let incoming = database.incoming();
     let ask = Script::new(
         "SELECT coalesce(json_agg(shobj_description(oid, 'pg_database')), '[]'::json) \
          FROM pg_database WHERE datname = :'incoming';",
     )
-    .var("incoming", &incoming);
+    .var("incoming", incoming);
     let what = format!("ask whose database {incoming} is");
     let marks: Vec<Option<String>> = server.json(&world.runner, &action.maintenance_database, &ask, what)?;
-    match marks.first() {
-        None => Ok(()),
-        Some(Some(mark)) if *mark == action.mark() => {
-            let drop = Script::new("DROP DATABASE :\"incoming\" WITH (FORCE);").var("incoming", &incoming);
-            let what = format!("drop the unfinished database {incoming}");
-            server.execute(&world.runner, &action.maintenance_database, &drop, what)?;
-            Ok(())
-        }
-        // A left-over of a run that was killed: ours, but perhaps the only trace somebody wants to look at.
-        Some(mark) => Err(Failure::new(format!(
-            "database {incoming} exists and is not of this run ({})",
-            mark.as_deref().unwrap_or("no comment")
-        ))
-        .hint(format!(
-            "{} -c 'DROP DATABASE {}'",
-            server.connect_hint(&action.maintenance_database),
-            quote::ident(&incoming)
-        ))),
+    let Some(mark) = marks.into_iter().next() else { return Ok(()) };
+    let run = mark.as_deref().and_then(Restore::marked_by);
+    if run.is_some_and(|run| world.run.is_known(&run)) {
+        // A pg_restore that outlived its run must not go on in the database that takes this one's place.
+        orphans::end(&world.runner, server, &action.maintenance_database, incoming)?;
+        let drop = Script::new("DROP DATABASE :\"incoming\" WITH (FORCE);").var("incoming", incoming);
+        let what = format!("drop the unfinished database {incoming}");
+        server.execute(&world.runner, &action.maintenance_database, &drop, what)?;
+        return Ok(());
     }
+    Err(Failure::new(format!(
+        "database {incoming} exists and no run of this workspace made it ({})",
+        mark.as_deref().unwrap_or("no comment")
+    ))
+    .hint(format!(
+        "{} -c 'DROP DATABASE {}'",
+        server.connect_hint(&action.maintenance_database),
+        quote::ident(incoming)
+    )))
 }
 
-fn size(world: &World<'_>, server: &Server, action: &Restore, database: &str) -> u64 {
+pub(super) fn size(world: &World<'_>, server: &Server, action: &Restore, database: &str) -> u64 {
     let ask = Script::new("SELECT pg_database_size(:'database');").var("database", database);
     server
         .json(
@@ -299,8 +299,13 @@ pub(super) fn compared(world: &World<'_>) -> Result<BTreeMap<String, u64>, Failu
     Ok(world.run.load(COMPARED)?.unwrap_or_default())
 }
 
+/// State file: the manifest of a database as it was restored.
+pub fn restored_state(name: &str) -> String {
+    format!("restored-{name}")
+}
+
 /// Adds one database to the state file. Databases finish at the same time, so writers take turns.
-fn remember(world: &World<'_>, name: &str, oid: u64) -> Result<(), Failure> {
+pub(super) fn remember(world: &World<'_>, name: &str, oid: u64) -> Result<(), Failure> {
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut all = compared(world)?;
@@ -310,7 +315,7 @@ fn remember(world: &World<'_>, name: &str, oid: u64) -> Result<(), Failure> {
 }
 
 /// Whether the database that compared equal is still there, as incoming or already in place.
-fn is_there(seen: &ServerFacts, compared: &BTreeMap<String, u64>, database: &RestoreDatabase) -> bool {
+pub(super) fn is_there(seen: &ServerFacts, compared: &BTreeMap<String, u64>, database: &RestoreDatabase) -> bool {
     let names = [database.incoming(), database.target_name.clone()];
     compared.get(&database.name).is_some_and(|oid| {
         names

@@ -4,10 +4,13 @@ use infra::postgres::facts::{self, ServerFacts};
 use infra::postgres::{Script, Server, quote};
 use serde_json::{Value, json};
 
-use super::restore::compared;
+use super::restore::{compared, restored_state};
 use super::{Failure, Probe, World};
 use crate::model::Finding;
 use crate::plan::action::{Swap, SwapDatabase};
+
+/// State file: names that databases had before the swap.
+const EXISTING: &str = "swap-existing";
 
 pub(super) fn probe(action: &Swap, world: &World<'_>) -> Result<Probe, Failure> {
     let server = action.target.server(world.vault);
@@ -52,6 +55,10 @@ pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> 
         }
         renames.push((database.incoming.clone(), database.target_name.clone()));
     }
+    // Before the effect: going back makes an empty database again only where there was one.
+    let mut existing: Vec<String> = world.run.load(EXISTING)?.unwrap_or_default();
+    existing.extend(renames.iter().map(|(from, _)| from.clone()));
+    world.run.save(EXISTING, &existing)?;
     rename(action, &server, world, &renames, "put the databases in place")?;
     let mut kept = Vec::new();
     for database in &action.databases {
@@ -104,9 +111,11 @@ pub(super) fn undo(action: &Swap, world: &World<'_>) -> Result<(), Failure> {
     }
     rename(action, &server, world, &renames, "put the old databases back")?;
     let seen = facts::server(&world.runner, &server, maintenance)?;
+    let existing: Vec<String> = world.run.load(EXISTING)?.unwrap_or_default();
     for database in &action.databases {
         // The empty database that the swap dropped.
-        if !seen.databases.contains_key(&database.target_name) {
+        let existed = existing.contains(&database.target_name);
+        if existed && !seen.databases.contains_key(&database.target_name) {
             let create = Script::new("CREATE DATABASE :\"name\";").var("name", &database.target_name);
             let what = format!("create the empty database {}", database.target_name);
             server.execute(&world.runner, maintenance, &create, what)?;
@@ -126,7 +135,7 @@ fn rename(
         return Ok(());
     }
     for (from, _) in renames {
-        let end = action.end_sessions(from);
+        let end = Swap::end_sessions(from);
         let what = format!("end the sessions of database {from}");
         server.execute(&world.runner, &action.maintenance_database, &end, what)?;
     }
@@ -146,12 +155,10 @@ fn clear_mark(
     database: &SwapDatabase,
     world: &World<'_>,
 ) -> Result<(), Failure> {
-    let manifest = world
+    let restored = world
         .run
-        .load::<infra::postgres::manifest::DatabaseManifest>(&format!("restored-{}", database.name))?;
-    let comment = crate::model::backup::DatabaseBackup::read(&world.run.backup(), &database.name)?
-        .and_then(|backup| backup.manifest.comment);
-    drop(manifest);
+        .load::<infra::postgres::manifest::DatabaseManifest>(&restored_state(&database.name))?;
+    let comment = restored.and_then(|manifest| manifest.comment);
     let sql = format!("COMMENT ON DATABASE {} IS ", quote::ident(&database.target_name));
     let script = match comment {
         Some(comment) => Script::new(format!("{sql}:'comment';")).var("comment", comment),

@@ -158,7 +158,7 @@ pub(super) fn range_division(low: i64, high: i64) -> Division {
 }
 
 /// A qualified name as people see it. PostgreSQL's own quoting depends on the version's key words; this does not.
-pub(super) fn shown<S: AsRef<str>>(parts: &[S]) -> String {
+pub fn shown<S: AsRef<str>>(parts: &[S]) -> String {
     let plain = |part: &str| {
         part.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
             && part

@@ -46,12 +46,12 @@ impl Backup {
     }
 
     /// Reads one archive back.
-    pub fn read_back(&self, database: &BackupDatabase, vault: &Vault) -> Cmd {
-        archive::read_back(&database.reader.server(vault), &self.folder, &database.name)
+    pub fn read_back(&self, database: &BackupDatabase) -> Cmd {
+        archive::read_back(&database.reader.clients, &self.folder, &database.name)
     }
 
     pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
-        let dump = |d| [self.dump(d, vault, Some("SNAPSHOT")), self.read_back(d, vault)];
+        let dump = |d| [self.dump(d, vault, Some("SNAPSHOT")), self.read_back(d)];
         self.databases.iter().flat_map(dump).collect()
     }
 }

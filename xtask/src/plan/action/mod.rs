@@ -6,6 +6,7 @@ mod backup;
 mod cutover;
 mod fence;
 mod images;
+mod plain;
 mod redis;
 mod release;
 mod restore;
@@ -22,6 +23,7 @@ pub use backup::{Backup, BackupDatabase};
 pub use cutover::{Cutover, EnvChange, EnvFile, EnvValue};
 pub use fence::{Fence, Fenced};
 pub use images::Images;
+pub use plain::RestorePlain;
 pub use redis::StartRedis;
 pub use release::Release;
 pub use restore::{Locale, Restore, RestoreDatabase};
@@ -45,6 +47,8 @@ pub enum Action {
     StartTarget(StartTarget),
     /// Restore into incoming databases and compare.
     Restore(Restore),
+    /// Load a dump that a person made by hand into an incoming database.
+    RestorePlain(RestorePlain),
     /// Put the compared databases in place.
     Swap(Swap),
     /// Bring the schema to head.
@@ -68,6 +72,7 @@ impl Action {
             Self::Backup(action) => action.commands(vault),
             Self::StartTarget(action) => action.commands(),
             Self::Restore(action) => action.commands(vault),
+            Self::RestorePlain(action) => action.commands(vault),
             Self::Swap(action) => action.commands(vault),
             Self::UpgradeSchema(action) => vec![action.command(vault)],
             Self::Cutover(_) => Vec::new(),

@@ -12,6 +12,9 @@ use crate::config::Vault;
 use crate::model::RunId;
 use crate::plan::Roles;
 
+/// What an incoming database's comment starts with.
+const MARK: &str = "xtask run ";
+
 /// All databases to restore.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Restore {
@@ -71,7 +74,12 @@ impl RestoreDatabase {
 impl Restore {
     /// The comment that marks an incoming database as ours.
     pub fn mark(&self) -> String {
-        format!("xtask run {}", self.run)
+        format!("{MARK}{}", self.run)
+    }
+
+    /// The run that a mark names.
+    pub fn marked_by(mark: &str) -> Option<RunId> {
+        RunId::parse(mark.strip_prefix(MARK)?)
     }
 
     /// Creates the incoming database like its source.

@@ -28,7 +28,9 @@ pub struct UpgradeSchema {
     pub head: String,
     /// The target.
     pub target: Instance,
-    /// The database that Alembic manages, on the target.
+    /// The database that Alembic manages, by the name people use.
+    pub name: String,
+    /// Its name on the target.
     pub database: String,
 }
 

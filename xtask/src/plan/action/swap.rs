@@ -62,7 +62,7 @@ impl Swap {
     }
 
     /// Ends other sessions of a database, so that it can be renamed.
-    pub fn end_sessions(&self, database: &str) -> Script {
+    pub fn end_sessions(database: &str) -> Script {
         Script::new(
             "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
              WHERE datname = :'database' AND pid <> pg_backend_pid();",

@@ -1,0 +1,133 @@
+//! Which world is in charge of a database: the one that `.env` names.
+
+use infra::postgres::Reach;
+
+use super::action::Instance;
+use crate::config::{Control, SecretName, Settings};
+use crate::model::Finding;
+use crate::observe::{Observed, SourceState, servers};
+
+/// A database on the instance that serves it.
+#[derive(Clone, Debug)]
+pub struct Charged {
+    /// The instance.
+    pub instance: Instance,
+    /// The database's name there.
+    pub database: String,
+    /// Whether that is the target.
+    pub target: bool,
+}
+
+/// Whether every `.env` file names the target for this database; `None` when no file says anything.
+pub fn names_target(seen: &Observed, settings: &Settings, name: &str) -> Option<bool> {
+    let target = &settings.target;
+    let files = seen.env_files.iter().filter(|file| file.problem.is_none());
+    let mut mappings = files.filter_map(|file| file.mappings.get(name)).peekable();
+    mappings.peek()?;
+    Some(mappings.all(|mapping| {
+        mapping.port.value.as_deref() == Some(target.port.to_string().as_str())
+            && mapping.host.value.as_deref() == Some(target.host.as_str())
+            && mapping.name.value.as_deref() == settings.databases.get(name).map(|d| d.name.as_str())
+    }))
+}
+
+/// The target as an instance of a plan. `run` marks its client containers.
+pub fn target(settings: &Settings, run: &str) -> Instance {
+    let server = servers::target(settings, &crate::config::Vault::default(), run);
+    Instance {
+        label: server.label,
+        reach: server.reach,
+        user: server.user,
+        password: SecretName::Target,
+        clients: server.clients,
+    }
+}
+
+/// The instance that serves a database now.
+///
+/// # Errors
+/// A finding when that cannot be told, or when the instance does not answer.
+pub fn in_charge(seen: &Observed, settings: &Settings, name: &str, run: &str) -> Result<Charged, Finding> {
+    let id = format!("charge.{name}");
+    let Some(database) = settings.databases.get(name) else {
+        let known: Vec<&str> = settings.databases.keys().map(String::as_str).collect();
+        return Err(Finding::error(id, format!("there is no database {name}"))
+            .wanted(format!("one of {}", known.join(", "))));
+    };
+    let Some(on_target) = names_target(seen, settings, name) else {
+        return Err(Finding::error(
+            id,
+            format!("no .env file says which instance serves {name}"),
+        )
+        .wanted("a .env file of the labeler that can be read")
+        .hint("cargo xtask status --settings"));
+    };
+    if on_target {
+        if seen.target.server.is_none() {
+            return Err(target_is_silent(seen, id));
+        }
+        return Ok(Charged {
+            instance: target(settings, run),
+            database: database.name.clone(),
+            target: true,
+        });
+    }
+    let source = seen.sources.get(name);
+    let (reach, user) = match source.map(|source| &source.state) {
+        Some(SourceState::Container(container)) if container.status == "running" => (
+            Reach::Container {
+                name: container.name.clone(),
+                host: servers::INSIDE.to_owned(),
+            },
+            container
+                .postgres_user
+                .clone()
+                .unwrap_or_else(|| database.source.user.clone()),
+        ),
+        Some(SourceState::Cluster { port: Some(port), .. }) => (
+            Reach::Tcp {
+                host: "127.0.0.1".to_owned(),
+                port: *port,
+            },
+            database.source.user.clone(),
+        ),
+        _ => {
+            return Err(Finding::error(
+                id,
+                format!(".env names the old instance of {name}, and that one does not run"),
+            )
+            .wanted("the instance that serves it, running"));
+        }
+    };
+    Ok(Charged {
+        instance: Instance {
+            label: format!("source {name}"),
+            reach,
+            user,
+            password: SecretName::Source(name.to_owned()),
+            clients: servers::clients(&settings.target, run),
+        },
+        database: database.source.database.clone(),
+        target: false,
+    })
+}
+
+/// The target does not answer, and what to do about it.
+pub fn target_is_silent(seen: &Observed, id: String) -> Finding {
+    let why = match &seen.target.problem {
+        Some(problem) => format!("the target does not answer: {problem}"),
+        None => "the target does not run".to_owned(),
+    };
+    let finding = Finding::error(id, why).wanted("a target that answers");
+    match &seen.target.container {
+        Some(container) => finding.hint(format!("docker start {}", container.name)),
+        None => finding.hint("cargo xtask status --settings"),
+    }
+}
+
+
+/// Whether a source of this kind is reached through Docker.
+pub fn uses_docker(settings: &Settings) -> bool {
+    let container = |control: Control| matches!(control, Control::Compose | Control::Container);
+    container(settings.target.control) || settings.databases.values().any(|d| container(d.source.control))
+}

@@ -1,0 +1,84 @@
+//! Load a plain dump into an incoming database, and count what arrived against what the file holds.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+use infra::postgres::manifest;
+use infra::postgres::{Script, facts};
+use serde_json::{Value, json};
+
+use super::backup::watch;
+use super::restore::{self, MANIFEST_WORKERS, drop_incoming, remember, restored_state, size};
+use super::{Failure, Probe, World};
+use crate::plan::action::RestorePlain;
+
+pub(super) fn probe(action: &RestorePlain, world: &World<'_>) -> Result<Probe, Failure> {
+    restore::probe(&action.restore, world)
+}
+
+pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, Failure> {
+    let restore = &action.restore;
+    let (Some(database), Some(load)) = (restore.databases.first(), action.load(world.vault)) else {
+        return Err(Failure::new("the plan names no database to restore"));
+    };
+    let (server, incoming) = (restore.target.server(world.vault), database.incoming());
+    let (sha256, _) = infra::files::sha256(&action.file)
+        .with_context(|| format!("failed to read {}", action.file.display()))?;
+    if sha256 != action.sha256 {
+        return Err(Failure::new(format!(
+            "{} was changed after it was looked at",
+            action.file.display()
+        )));
+    }
+    drop_incoming(restore, &server, &incoming, world)?;
+    let create = restore.create(database, &action.encoding, &action.collate, &action.ctype);
+    let what = format!("create database {incoming}");
+    server.execute(&world.runner, &restore.maintenance_database, &create, what)?;
+    let finished = AtomicBool::new(false);
+    let loaded = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            watch(
+                world,
+                &finished,
+                &format!("restore {}", database.name),
+                action.bytes,
+                || size(world, &server, restore, &incoming),
+            );
+        });
+        let loaded = world.runner.run(&load);
+        finished.store(true, Ordering::SeqCst);
+        loaded
+    });
+    loaded?;
+    let analyze = Script::new("ANALYZE;");
+    server.execute(&world.runner, &incoming, &analyze, format!("analyze {incoming}"))?;
+    let mut found = manifest::collect(&world.runner, &server, &incoming, None, MANIFEST_WORKERS, &|_| {})?;
+    found.comment = None;
+    let mut wrong = Vec::new();
+    for (table, rows) in &action.rows {
+        match found.tables.get(table) {
+            Some(facts) if facts.rows == *rows => {}
+            Some(facts) => wrong.push(format!("table {table} has {} rows, the dump holds {rows}", facts.rows)),
+            None => wrong.push(format!("table {table} with {rows} rows is missing")),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(Failure::new(format!(
+            "the restored copy is not what the dump holds:\n  {}",
+            wrong.join("\n  ")
+        )));
+    }
+    let seen = facts::database(&world.runner, &server, &incoming)?;
+    let rows: u64 = found.tables.values().map(|table| table.rows).sum();
+    remember(world, &database.name, seen.oid)?;
+    world.run.save(&restored_state(&database.name), &found)?;
+    Ok(json!({ "name": database.name, "rows": rows, "tables": found.tables.len() }))
+}
+
+pub(super) fn verify(action: &RestorePlain, world: &World<'_>) -> Result<(), Failure> {
+    restore::verify(&action.restore, world)
+}
+
+pub(super) fn undo(action: &RestorePlain, world: &World<'_>) -> Result<(), Failure> {
+    restore::undo(&action.restore, world)
+}
