@@ -123,8 +123,7 @@ impl Rehearsal {
 
     fn ended(&self) -> Ended {
         let server = self.target();
-        let collect =
-            |name: &&str| manifest::collect(&self.runner, &server, name, None, 1, &|_| {}).unwrap();
+        let collect = |name: &&str| manifest::collect(&self.runner, &server, name, None, 1, &|_| {}).unwrap();
         let seen = facts::server(&self.runner, &server, "postgres").unwrap();
         Ended {
             databases: DATABASES.iter().map(collect).collect(),
@@ -136,18 +135,33 @@ impl Rehearsal {
     /// Nothing that only a run in progress needs.
     fn nothing_is_left(&self, when: &str) {
         for name in DATABASES {
-            let data = Path::new(self.settings["databases"][name]["source"]["data"].as_str().unwrap());
-            assert!(!data.join("postmaster.pid").exists(), "{when}: a server runs on the old {name}");
+            let data = Path::new(
+                self.settings["databases"][name]["source"]["data"]
+                    .as_str()
+                    .unwrap(),
+            );
+            assert!(
+                !data.join("postmaster.pid").exists(),
+                "{when}: a server runs on the old {name}"
+            );
             let run = self.runs().pop().unwrap();
             let id = run.file_name().unwrap().to_string_lossy().into_owned();
             let socket = std::env::temp_dir().join(format!("xtask-{}-{name}", &id[id.len() - 4..]));
             assert!(!socket.exists(), "{when}: {} is left", socket.display());
         }
         let run = self.runs().pop().unwrap();
-        for folder in [run.clone(), run.join("state"), run.join("backup"), run.join("env")] {
+        for folder in [
+            run.clone(),
+            run.join("state"),
+            run.join("backup"),
+            run.join("env"),
+        ] {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let name = entry.unwrap().file_name().to_string_lossy().into_owned();
-                assert!(!name.starts_with(infra::files::TEMPORARY), "{when}: {name} is left");
+                assert!(
+                    !name.starts_with(infra::files::TEMPORARY),
+                    "{when}: {name} is left"
+                );
             }
         }
     }
@@ -165,7 +179,13 @@ impl Rehearsal {
     }
 
     /// Kills a run after each of these lines, resumes it, looks, and goes back.
-    fn kill_and_resume(&self, wanted: &Ended, before: &[u8], lines: impl Iterator<Item = usize>, last: usize) {
+    fn kill_and_resume(
+        &self,
+        wanted: &Ended,
+        before: &[u8],
+        lines: impl Iterator<Item = usize>,
+        last: usize,
+    ) {
         for line in lines {
             let when = format!("killed after line {line}");
             let killed = self.xtask(&["migrate", "--yes"], Some(line));
@@ -184,7 +204,10 @@ impl Rehearsal {
 
     fn go_back(&self, before: &[u8], when: &str) {
         self.must(22, &["rollback", "--yes"]);
-        assert!(std::fs::read(self.env_file()).unwrap() == before, "{when}: .env is not back");
+        assert!(
+            std::fs::read(self.env_file()).unwrap() == before,
+            "{when}: .env is not back"
+        );
     }
 }
 
@@ -241,6 +264,10 @@ fn killed_around_the_swap_and_the_cutover_a_run_resumes_and_goes_back() {
     let killed = rehearsal.xtask(&["rollback", "--yes"], Some(lines + 13));
     assert_eq!(killed.code, None, "{}", killed.stderr);
     let refused = rehearsal.must(20, &["migrate", "--resume"]);
-    assert!(refused.stderr.contains("cargo xtask rollback"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("cargo xtask rollback"),
+        "{}",
+        refused.stderr
+    );
     rehearsal.go_back(&before, "rollback killed halfway");
 }

@@ -23,10 +23,10 @@ pub use checksum::Checksum;
 pub use collect::{TableProgress, collect};
 pub use compare::{CompareOptions, Difference, compare};
 pub use examples::{Example, Examples, State, examples};
-pub use relation::shown as display_name;
 pub use facts::{
     DatabaseManifest, LargeObjects, ObjectFacts, SchemaFacts, SequenceFacts, TableFacts, TableKind,
 };
+pub use relation::shown as display_name;
 
 /// Number of the checksum's and the document's form. Manifests of different forms cannot be compared.
 pub const FORMAT: u32 = 1;

@@ -293,7 +293,11 @@ mod tests {
         assert_eq!(roles, ["Read Only", "labeler_user"]);
         assert_eq!(dump.rows["public.images"], 2);
         assert_eq!(dump.rows["public.\"Odd \"\"Name\""], 0);
-        assert!(dump.foreign.is_empty(), "data are not commands: {:?}", dump.foreign);
+        assert!(
+            dump.foreign.is_empty(),
+            "data are not commands: {:?}",
+            dump.foreign
+        );
     }
 
     #[test]

@@ -102,11 +102,17 @@ fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit> {
                 reader: charged.instance,
             }),
             // Left out of the team's migration, or asked for by name: then it must be there.
-            Err(finding) if settings.databases[name].required || !args.only.is_empty() => findings.push(finding),
+            Err(finding) if settings.databases[name].required || !args.only.is_empty() => {
+                findings.push(finding)
+            }
             Err(finding) => context.terminal.line(&format!("left out: {}", finding.found)),
         }
     }
-    for name in args.only.iter().filter(|name| !settings.databases.contains_key(*name)) {
+    for name in args
+        .only
+        .iter()
+        .filter(|name| !settings.databases.contains_key(*name))
+    {
         findings.extend(charge::in_charge(&seen, settings, name, "").err());
     }
     if !findings.is_empty() {
@@ -150,12 +156,18 @@ pub(super) fn take(
     let world = super::migrate::world(context, run, "backup")?;
     let steps = Planned::all(std::slice::from_ref(&step));
     for step in &steps {
-        step.apply(&world).and_then(|_| step.verify(&world)).map_err(|failure| {
-            let exit = if failure.interrupted { Exit::Interrupted } else { Exit::Preconditions };
-            let message = format!("failed to {}: {}", step.title(), failure.message);
-            let ending = Ending::new(exit, message.replacen(": failed to", ":", 1));
-            failure.hints.into_iter().fold(ending, Ending::hint)
-        })?;
+        step.apply(&world)
+            .and_then(|_| step.verify(&world))
+            .map_err(|failure| {
+                let exit = if failure.interrupted {
+                    Exit::Interrupted
+                } else {
+                    Exit::Preconditions
+                };
+                let message = format!("failed to {}: {}", step.title(), failure.message);
+                let ending = Ending::new(exit, message.replacen(": failed to", ":", 1));
+                failure.hints.into_iter().fold(ending, Ending::hint)
+            })?;
     }
     for name in &names {
         let backup = DatabaseBackup::read(&folder, name)?.context("the backup vanished")?;
@@ -178,10 +190,14 @@ fn list(global: &Global, args: &ListArgs) -> anyhow::Result<Exit> {
         folders.push((run.id.to_string(), run.backup()));
         // Backups of the target, taken before going back.
         let inside = std::fs::read_dir(run.path()).into_iter().flatten().flatten();
-        let before = inside.filter(|entry| entry.file_name().to_string_lossy().starts_with("before-rollback"));
+        let before =
+            inside.filter(|entry| entry.file_name().to_string_lossy().starts_with("before-rollback"));
         folders.extend(before.map(|entry| (run.id.to_string(), entry.path())));
     }
-    let own = std::fs::read_dir(context.workspace.backups()).into_iter().flatten().flatten();
+    let own = std::fs::read_dir(context.workspace.backups())
+        .into_iter()
+        .flatten()
+        .flatten();
     folders.extend(own.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())));
     folders.sort();
     let mut documents = Vec::new();
@@ -240,7 +256,11 @@ fn line(document: &serde_json::Value) -> String {
     } else {
         "not complete: do not use it".to_owned()
     };
-    format!("{}  {what}\n    {}", text(&document["id"]), text(&document["path"]))
+    format!(
+        "{}  {what}\n    {}",
+        text(&document["id"]),
+        text(&document["path"])
+    )
 }
 
 #[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
@@ -286,7 +306,11 @@ fn verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<Exit> {
         });
         return Ok(Exit::Ok);
     }
-    let noun = if differences.len() == 1 { "difference" } else { "differences" };
+    let noun = if differences.len() == 1 {
+        "difference"
+    } else {
+        "differences"
+    };
     context.terminal.line(&format!("{} {noun}", differences.len()));
     Ok(Exit::Findings)
 }
@@ -369,8 +393,14 @@ fn against(
         instance.label, backup.taken_at
     ));
     let server = instance.server(&context.vault);
-    let found = manifest::collect(&context.runner, &server, &name, None, MANIFEST_WORKERS, &|_| {})
-        .map_err(|error| Ending::new(Exit::Preconditions, format!("cannot tell whether they differ: {error}")))?;
+    let found = manifest::collect(&context.runner, &server, &name, None, MANIFEST_WORKERS, &|_| {}).map_err(
+        |error| {
+            Ending::new(
+                Exit::Preconditions,
+                format!("cannot tell whether they differ: {error}"),
+            )
+        },
+    )?;
     // On the target one role owns everything unless the run preserved roles; owners are not what a backup is for.
     let options = CompareOptions {
         owners: !on_target,

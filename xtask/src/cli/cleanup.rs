@@ -62,7 +62,11 @@ pub(crate) fn cmd_cleanup(global: &Global, args: &CleanupArgs) -> anyhow::Result
     let mut context = Context::new(global)?;
     let _lock = lock(&context, "cargo xtask cleanup")?;
     let all = known(&context)?;
-    let named = args.run.as_deref().map(|name| context.run(Some(name))).transpose()?;
+    let named = args
+        .run
+        .as_deref()
+        .map(|name| context.run(Some(name)))
+        .transpose()?;
     let (open, closed): (Vec<Known>, Vec<Known>) = all.into_iter().partition(Known::is_open);
     if let Some(run) = &named
         && open.iter().any(|known| known.dir.id == run.id)
@@ -115,7 +119,11 @@ pub(crate) fn cmd_cleanup(global: &Global, args: &CleanupArgs) -> anyhow::Result
     if let Some(run) = charged {
         verify_backup(&context, &run.dir)?;
     }
-    confirm("remove them? There is no way back from that.", args.yes, "cargo xtask cleanup --yes")?;
+    confirm(
+        "remove them? There is no way back from that.",
+        args.yes,
+        "cargo xtask cleanup --yes",
+    )?;
     let ends = |known: &&&Known| items.iter().any(|item| item.ends.as_ref() == Some(&known.dir.id));
     for known in scope.iter().filter(ends).filter(|known| known.is_finished()) {
         // Intent before effect: from here on the run cannot be rolled back any more.
@@ -137,7 +145,10 @@ fn known(context: &Context) -> anyhow::Result<Vec<Known>> {
         };
         Ok(Known { dir, plan, state })
     };
-    RunDir::all(&context.workspace.runs()).into_iter().map(one).collect()
+    RunDir::all(&context.workspace.runs())
+        .into_iter()
+        .map(one)
+        .collect()
 }
 
 impl Known {
@@ -214,7 +225,10 @@ impl Cleaning<'_> {
         for known in scope {
             for container in docker::of_run(&self.context.runner, known.dir.id.as_str())? {
                 items.push(Item {
-                    text: format!("container {} ({}) of run {}", container.name, container.status, known.dir.id),
+                    text: format!(
+                        "container {} ({}) of run {}",
+                        container.name, container.status, known.dir.id
+                    ),
                     how: Removal::Container(container.name),
                     ends: None,
                 });
@@ -248,7 +262,9 @@ impl Cleaning<'_> {
         let any = RunDir::new(&self.context.workspace.runs(), RunId::new());
         let mut items = Vec::new();
         for (name, entry) in &found.databases {
-            let marked = marks.get(name).and_then(|mark| Restore::marked_by(mark.as_deref()?));
+            let marked = marks
+                .get(name)
+                .and_then(|mark| Restore::marked_by(mark.as_deref()?));
             let of = |word: &str| RunId::parse(name.rsplit_once(word)?.1);
             let (run, what) = match (marked, of("__before_"), of("__undone_")) {
                 (Some(run), ..) if name.ends_with("__incoming") => (run, "unfinished restore"),
@@ -280,7 +296,9 @@ impl Cleaning<'_> {
         };
         let mut items = Vec::new();
         for step in &plan.steps {
-            let Action::Fence(fence) = &step.action else { continue };
+            let Action::Fence(fence) = &step.action else {
+                continue;
+            };
             if charge::names_target(self.seen, settings, &fence.database) != Some(true) {
                 let message = format!(
                     "no .env file names the target for {}; its old volume may be in charge and stays; nothing was removed",
@@ -298,11 +316,7 @@ impl Cleaning<'_> {
         Ok(items)
     }
 
-    fn old_instance(
-        &self,
-        fence: &Fence,
-        sizes: &BTreeMap<String, String>,
-    ) -> anyhow::Result<Vec<Item>> {
+    fn old_instance(&self, fence: &Fence, sizes: &BTreeMap<String, String>) -> anyhow::Result<Vec<Item>> {
         let runner = &self.context.runner;
         let runs = |what: String| {
             Ending::new(
@@ -324,7 +338,9 @@ impl Cleaning<'_> {
             Fenced::Container { name, id, data, .. } => {
                 if let Some(container) = docker::container(runner, name)?.filter(|found| found.id == *id) {
                     if container.is_running() {
-                        return Err(runs(format!("container {name}")).hint(format!("docker stop {name}")).into());
+                        return Err(runs(format!("container {name}"))
+                            .hint(format!("docker stop {name}"))
+                            .into());
                     }
                     items.push(Item {
                         text: format!("container {name}: the old instance of {}", fence.database),
@@ -348,7 +364,8 @@ impl Cleaning<'_> {
                     if cluster.is_running(runner)? {
                         return Err(runs(format!("the server on {}", cluster.data.display())).into());
                     }
-                    let size = infra::files::dir_size(&cluster.data).map_or_else(|_| "size unknown".to_owned(), time::bytes);
+                    let size = infra::files::dir_size(&cluster.data)
+                        .map_or_else(|_| "size unknown".to_owned(), time::bytes);
                     items.push(Item {
                         text: format!(
                             "data directory {}, {size}: the old data of {}",
@@ -368,7 +385,10 @@ impl Cleaning<'_> {
     fn old_runs(&self, closed: &[Known]) -> Vec<Item> {
         let keep = self.context.loaded.settings.limits.keep_runs.max(1);
         let charged = closed.iter().rposition(|known| {
-            known.state.as_ref().is_some_and(|state| state.finished && !state.rolled_back)
+            known
+                .state
+                .as_ref()
+                .is_some_and(|state| state.finished && !state.rolled_back)
         });
         let old = closed.len().saturating_sub(keep);
         let mut items = Vec::new();
@@ -409,12 +429,13 @@ impl Cleaning<'_> {
         match &item.how {
             Removal::Container(name) => {
                 // Without -v: volumes go by their own names or not at all.
-                let cmd = infra::Cmd::new(docker::PROGRAM, format!("remove container {name}")).args(["rm", "-f", name]);
+                let cmd = infra::Cmd::new(docker::PROGRAM, format!("remove container {name}"))
+                    .args(["rm", "-f", name]);
                 runner.run(&cmd)?;
             }
             Removal::Volume(name) => {
-                let cmd =
-                    infra::Cmd::new(docker::PROGRAM, format!("remove volume {name}")).args(["volume", "rm", name]);
+                let cmd = infra::Cmd::new(docker::PROGRAM, format!("remove volume {name}"))
+                    .args(["volume", "rm", name]);
                 runner.run(&cmd)?;
             }
             Removal::Database(name) => {
@@ -425,7 +446,8 @@ impl Cleaning<'_> {
                 server.execute(runner, maintenance, &drop, format!("drop database {name}"))?;
             }
             Removal::Folder(path) => {
-                std::fs::remove_dir_all(path).with_context(|| format!("failed to remove {}", path.display()))?;
+                std::fs::remove_dir_all(path)
+                    .with_context(|| format!("failed to remove {}", path.display()))?;
             }
         }
         Ok(())

@@ -277,7 +277,10 @@ fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
         );
     }
     if state.is_going_back() {
-        let message = format!("run {} is on its way back; it cannot go forward from there", run.id);
+        let message = format!(
+            "run {} is on its way back; it cannot go forward from there",
+            run.id
+        );
         return Err(Ending::new(Exit::Preconditions, message)
             .hint(format!("cargo xtask rollback {}", run.id))
             .into());
@@ -317,7 +320,9 @@ fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
     );
     let left = left.map_err(|failure| Ending::new(Exit::Preconditions, failure.message))?;
     for what in left {
-        context.terminal.line(&format!("removed what a killed run left: {what}"));
+        context
+            .terminal
+            .line(&format!("removed what a killed run left: {what}"));
     }
     journal.append(JournalEvent::RunResumed {})?;
     Ok((run, plan, journal, Vec::new()))

@@ -17,7 +17,10 @@ pub(super) fn read(path: &Path) -> anyhow::Result<PlainDump> {
     if !dump.header && dump.mark != Some("UTF-16") && !dump.cluster {
         return Err(Ending::new(
             Exit::Preconditions,
-            format!("{} is not a plain dump: pg_dump's first lines are not in it", path.display()),
+            format!(
+                "{} is not a plain dump: pg_dump's first lines are not in it",
+                path.display()
+            ),
         )
         .hint("cargo xtask backup verify FOLDER, for a backup of this tool")
         .into());
@@ -36,7 +39,11 @@ pub(super) fn describe(dump: &PlainDump) -> String {
         version(&dump.dump_version),
         time::count(rows),
         dump.rows.len(),
-        if roles.is_empty() { "none".to_owned() } else { roles.join(", ") }
+        if roles.is_empty() {
+            "none".to_owned()
+        } else {
+            roles.join(", ")
+        }
     )
 }
 
@@ -67,8 +74,11 @@ pub(super) fn damages(dump: &PlainDump) -> Vec<String> {
     if !dump.footer {
         damages.push("pg_dump's last line is missing: it was cut short, or something follows it".to_owned());
     }
-    damages.extend(dump.foreign.iter().take(5).map(|(number, line)| {
-        format!("line {number} would act outside the database: {line}")
-    }));
+    damages.extend(
+        dump.foreign
+            .iter()
+            .take(5)
+            .map(|(number, line)| format!("line {number} would act outside the database: {line}")),
+    );
     damages
 }

@@ -58,8 +58,16 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
     };
     existing(&context, args, &restore, &target_name, &run)?;
     let steps = [
-        step("restore", format!("restore and compare {}", args.database), action),
-        step("swap", format!("put {target_name} in place"), swap(args, &restore)),
+        step(
+            "restore",
+            format!("restore and compare {}", args.database),
+            action,
+        ),
+        step(
+            "swap",
+            format!("put {target_name} in place"),
+            swap(args, &restore),
+        ),
     ];
     context.terminal.line(&format!(
         "restore {} from {} into database {target_name} of the target",
@@ -90,22 +98,34 @@ fn execute(
                 matches!(&entry.event, JournalEvent::StepSucceeded { facts, .. }
                     if facts["kept"].as_array().is_some_and(|kept| !kept.is_empty()))
             });
-            context.terminal.line(&format!("database {target_name} is in place"));
+            context
+                .terminal
+                .line(&format!("database {target_name} is in place"));
             if kept {
-                context.terminal.line(&format!("its old content is kept as {before}"));
+                context
+                    .terminal
+                    .line(&format!("its old content is kept as {before}"));
             }
             Ok(Exit::Ok)
         }
         Outcome::Stopped { title, failure, .. } => {
             // The incoming database goes; what cannot be removed now, `cleanup` finds.
             let _ = engine::undo(&Planned::all(steps), world, &mut journal, |_| {})?;
-            let exit = if failure.interrupted { Exit::Interrupted } else { Exit::Findings };
+            let exit = if failure.interrupted {
+                Exit::Interrupted
+            } else {
+                Exit::Findings
+            };
             let message = format!(
                 "failed to {title}: {}\n\ndatabase {target_name} is as it was\nlog: {}",
                 failure.message.trim_start_matches("failed to "),
                 run.logs().display()
             );
-            Err(failure.hints.into_iter().fold(Ending::new(exit, message), Ending::hint).into())
+            Err(failure
+                .hints
+                .into_iter()
+                .fold(Ending::new(exit, message), Ending::hint)
+                .into())
         }
     }
 }
@@ -190,7 +210,10 @@ fn archive_action(
         .wanted("a target at least as new")])
         .into());
     }
-    context.terminal.line(&format!("archive of {}, taken {}", args.database, archive.taken_at));
+    context.terminal.line(&format!(
+        "archive of {}, taken {}",
+        args.database, archive.taken_at
+    ));
     Ok(Action::Restore(restore))
 }
 
@@ -219,7 +242,10 @@ fn plain_action(
         if !dumps::knows_restrict(psql) {
             return Err(refuse(&[Finding::error(
                 "restore.psql",
-                format!("the dump starts with \\restrict, which psql {}.{} does not know", psql.0, psql.1),
+                format!(
+                    "the dump starts with \\restrict, which psql {}.{} does not know",
+                    psql.0, psql.1
+                ),
             )
             .wanted("psql 13.22, 14.19, 15.14, 16.10, 17.6, 18 or later")])
             .into());

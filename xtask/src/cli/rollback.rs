@@ -123,14 +123,22 @@ fn newer_run(context: &Context, run: &RunDir) -> anyhow::Result<()> {
         if newer.id <= run.id {
             break;
         }
-        let Some(plan) = read_json::<Plan>(&newer.plan())? else { continue };
+        let Some(plan) = read_json::<Plan>(&newer.plan())? else {
+            continue;
+        };
         let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
         let state = engine::fold(&ids, &Journal::read(&newer.journal())?)?;
-        let acted = state.steps.iter().any(|s| !matches!(s, StepState::Pending | StepState::Undone));
+        let acted = state
+            .steps
+            .iter()
+            .any(|s| !matches!(s, StepState::Pending | StepState::Undone));
         if acted && !state.rolled_back {
             return Err(Ending::new(
                 Exit::Preconditions,
-                format!("run {} came after run {}; go back from that one first", newer.id, run.id),
+                format!(
+                    "run {} came after run {}; go back from that one first",
+                    newer.id, run.id
+                ),
             )
             .hint(format!("cargo xtask rollback {}", newer.id))
             .into());
@@ -164,9 +172,12 @@ impl Going<'_> {
     fn clear_orphans(&self) -> anyhow::Result<()> {
         let world = world(self.context, self.run, "rollback")?;
         let docker = charge::uses_docker(&self.context.loaded.settings);
-        let cleared = steps::clear_orphans(&world, docker).map_err(|failure| self.refuse(&failure.message))?;
+        let cleared =
+            steps::clear_orphans(&world, docker).map_err(|failure| self.refuse(&failure.message))?;
         for what in cleared {
-            self.context.terminal.line(&format!("  removed what a killed run left: {what}"));
+            self.context
+                .terminal
+                .line(&format!("  removed what a killed run left: {what}"));
         }
         Ok(())
     }
@@ -178,8 +189,11 @@ impl Going<'_> {
         }
         let world = world(self.context, self.run, "rollback")?;
         for step in &self.plan.steps {
-            let Action::Cutover(cutover) = &step.action else { continue };
-            let edits = steps::edits(cutover, &world, discard).map_err(|failure| self.refuse(&failure.message))?;
+            let Action::Cutover(cutover) = &step.action else {
+                continue;
+            };
+            let edits =
+                steps::edits(cutover, &world, discard).map_err(|failure| self.refuse(&failure.message))?;
             let Some(edit) = edits.first().filter(|_| !self.args.discard_env_edits) else {
                 continue;
             };
@@ -189,7 +203,10 @@ impl Going<'_> {
                 edit.diff
             );
             return Err(Ending::new(Exit::Preconditions, message)
-                .hint(format!("cargo xtask rollback {} --discard-env-edits", self.run.id))
+                .hint(format!(
+                    "cargo xtask rollback {} --discard-env-edits",
+                    self.run.id
+                ))
                 .into());
         }
         Ok(())
@@ -245,7 +262,11 @@ impl Going<'_> {
                 ));
                 let answers = restore.target.server(&self.context.vault);
                 let answers = answers.answers(&self.context.runner, &restore.maintenance_database);
-                Ok(if answers.is_ok() { Newer::Rows } else { Newer::Unknown })
+                Ok(if answers.is_ok() {
+                    Newer::Rows
+                } else {
+                    Newer::Unknown
+                })
             }
             Err(failure) => {
                 let message = format!(
@@ -260,10 +281,17 @@ impl Going<'_> {
     /// Starts the target when somebody stopped it meanwhile.
     fn start_target(&self, world: &World<'_>) -> Result<(), Failure> {
         for (planned, step) in self.plan.steps.iter().zip(Planned::all(&self.plan.steps)) {
-            let Action::StartTarget(start) = &planned.action else { continue };
+            let Action::StartTarget(start) = &planned.action else {
+                continue;
+            };
             let server = start.instance.server(&self.context.vault);
-            if server.answers(&world.runner, &start.maintenance_database).is_err() {
-                self.context.terminal.line("  the target does not answer; starting it to look");
+            if server
+                .answers(&world.runner, &start.maintenance_database)
+                .is_err()
+            {
+                self.context
+                    .terminal
+                    .line("  the target does not answer; starting it to look");
                 step.apply(world)?;
                 step.verify(world)?;
             }
@@ -283,7 +311,10 @@ impl Going<'_> {
             source_database: database.target_name.clone(),
             reader: restore.target.clone(),
         });
-        let folder = self.run.path().join(format!("before-rollback-{}", time::compact_now()));
+        let folder = self
+            .run
+            .path()
+            .join(format!("before-rollback-{}", time::compact_now()));
         self.context.terminal.line(&format!(
             "backing up the target before going back: {}",
             folder.display()
@@ -311,7 +342,8 @@ impl Going<'_> {
     /// Whether a step of this kind has begun and is not undone.
     fn is_open(&self, is: impl Fn(&Action) -> bool) -> bool {
         let mut steps = self.plan.steps.iter().zip(&self.state.steps);
-        steps.any(|(step, state)| is(&step.action) && !matches!(state, StepState::Pending | StepState::Undone))
+        steps
+            .any(|(step, state)| is(&step.action) && !matches!(state, StepState::Pending | StepState::Undone))
     }
 
     fn refuse(&self, message: &str) -> Ending {

@@ -55,12 +55,11 @@ pub fn in_charge(seen: &Observed, settings: &Settings, name: &str, run: &str) ->
             .wanted(format!("one of {}", known.join(", "))));
     };
     let Some(on_target) = names_target(seen, settings, name) else {
-        return Err(Finding::error(
-            id,
-            format!("no .env file says which instance serves {name}"),
-        )
-        .wanted("a .env file of the labeler that can be read")
-        .hint("cargo xtask status --settings"));
+        return Err(
+            Finding::error(id, format!("no .env file says which instance serves {name}"))
+                .wanted("a .env file of the labeler that can be read")
+                .hint("cargo xtask status --settings"),
+        );
     };
     if on_target {
         if seen.target.server.is_none() {
@@ -124,7 +123,6 @@ pub fn target_is_silent(seen: &Observed, id: String) -> Finding {
         None => finding.hint("cargo xtask status --settings"),
     }
 }
-
 
 /// Whether a source of this kind is reached through Docker.
 pub fn uses_docker(settings: &Settings) -> bool {

@@ -77,7 +77,9 @@ pub fn examine(folder: &Path, names: &[&str]) -> anyhow::Result<Vec<String>> {
         return Ok(vec!["manifest.json cannot be understood".to_owned()]);
     };
     let Some(manifest) = manifest? else {
-        return Ok(vec!["there is no manifest.json: the backup is not complete".to_owned()]);
+        return Ok(vec![
+            "there is no manifest.json: the backup is not complete".to_owned(),
+        ]);
     };
     let lacks = |name: &&&str| !manifest.databases.contains_key(**name);
     let mut differences: Vec<String> = names
@@ -94,7 +96,9 @@ pub fn examine(folder: &Path, names: &[&str]) -> anyhow::Result<Vec<String>> {
         let (found, _) = infra::files::sha256(&document)
             .with_context(|| format!("failed to read {}", document.display()))?;
         if found != *wanted {
-            differences.push(format!("{name}.json, the manifest of {name}, was changed after the backup"));
+            differences.push(format!(
+                "{name}.json, the manifest of {name}, was changed after the backup"
+            ));
             continue;
         }
         match readable(DatabaseBackup::read(folder, name)) {

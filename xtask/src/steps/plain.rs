@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::backup::watch;
 use super::restore::{self, MANIFEST_WORKERS, drop_incoming, remember, restored_state, size};
 use super::{Failure, Probe, World};
-use crate::plan::action::RestorePlain;
+use crate::plan::action::{Locale, RestorePlain};
 
 pub(super) fn probe(action: &RestorePlain, world: &World<'_>) -> Result<Probe, Failure> {
     restore::probe(&action.restore, world)
@@ -31,7 +31,16 @@ pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, F
         )));
     }
     drop_incoming(restore, &server, &incoming, world)?;
-    let create = restore.create(database, &action.encoding, &action.collate, &action.ctype);
+    let create = restore.create(
+        database,
+        &Locale {
+            encoding: &action.encoding,
+            collate: &action.collate,
+            ctype: &action.ctype,
+            provider: "c",
+            locale: None,
+        },
+    );
     let what = format!("create database {incoming}");
     server.execute(&world.runner, &restore.maintenance_database, &create, what)?;
     let finished = AtomicBool::new(false);
@@ -58,7 +67,10 @@ pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, F
     for (table, rows) in &action.rows {
         match found.tables.get(table) {
             Some(facts) if facts.rows == *rows => {}
-            Some(facts) => wrong.push(format!("table {table} has {} rows, the dump holds {rows}", facts.rows)),
+            Some(facts) => wrong.push(format!(
+                "table {table} has {} rows, the dump holds {rows}",
+                facts.rows
+            )),
             None => wrong.push(format!("table {table} with {rows} rows is missing")),
         }
     }

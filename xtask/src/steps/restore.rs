@@ -262,7 +262,9 @@ pub(super) fn drop_incoming(
     .var("incoming", incoming);
     let what = format!("ask whose database {incoming} is");
     let marks: Vec<Option<String>> = server.json(&world.runner, &action.maintenance_database, &ask, what)?;
-    let Some(mark) = marks.into_iter().next() else { return Ok(()) };
+    let Some(mark) = marks.into_iter().next() else {
+        return Ok(());
+    };
     let run = mark.as_deref().and_then(Restore::marked_by);
     if run.is_some_and(|run| world.run.is_known(&run)) {
         // A pg_restore that outlived its run must not go on in the database that takes this one's place.
@@ -315,7 +317,11 @@ pub(super) fn remember(world: &World<'_>, name: &str, oid: u64) -> Result<(), Fa
 }
 
 /// Whether the database that compared equal is still there, as incoming or already in place.
-pub(super) fn is_there(seen: &ServerFacts, compared: &BTreeMap<String, u64>, database: &RestoreDatabase) -> bool {
+pub(super) fn is_there(
+    seen: &ServerFacts,
+    compared: &BTreeMap<String, u64>,
+    database: &RestoreDatabase,
+) -> bool {
     let names = [database.incoming(), database.target_name.clone()];
     compared.get(&database.name).is_some_and(|oid| {
         names
