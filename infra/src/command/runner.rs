@@ -262,7 +262,11 @@ impl Runner {
                 what: cmd.what.clone(),
             });
         }
+        self.write_log(&format!("# {}", cmd.what));
         self.write_log(&format!("$ {cmd}"));
+        for line in cmd.input().unwrap_or_default().lines() {
+            self.write_log(&format!("< {line}"));
+        }
         expression.start().map_err(|source| match source.kind() {
             // A missing working directory is reported as NotFound too; do not blame the program for it.
             io::ErrorKind::NotFound if cmd.cwd.as_ref().is_none_or(|dir| dir.is_dir()) => {
