@@ -25,6 +25,8 @@ pub enum Reason {
     NoSpelling,
     /// The readers would read something else on this line, or nothing.
     ReadDifferently,
+    /// The readers would read a carriage return at the end of the value: the line ends in CRLF.
+    CarriageReturn,
     /// The readers give up on the file.
     FileRejected {
         /// The line they give up on.
@@ -88,10 +90,19 @@ impl fmt::Display for Conflict {
             Reason::Forbidden => {
                 f.write_str(": the value holds a NUL or a carriage return, which no file can carry")
             }
-            Reason::NoSpelling => write!(f, ": there is no spelling of the value that {names} read back"),
+            Reason::NoSpelling => write!(
+                f,
+                ": there is no spelling of the value that {names} would read back"
+            ),
             Reason::ReadDifferently => write!(f, ": {names} would read something else from this line"),
+            Reason::CarriageReturn => {
+                write!(
+                    f,
+                    ": {names} would read the carriage return of its Windows line ending as part of the value"
+                )
+            }
             Reason::FileRejected { line, why } => {
-                write!(f, ": {names} give up on the file on line {line}: {why}")
+                write!(f, ": {names} cannot read the file beyond line {line}: {why}")
             }
             Reason::NotKnown { line, why } => {
                 write!(

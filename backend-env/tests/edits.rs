@@ -225,12 +225,12 @@ fn a_conflict_names_key_line_and_readers_but_no_value() {
     );
     assert_eq!(
         crlf.to_string(),
-        "cannot set A on line 2: bash would read something else from this line"
+        "cannot set A on line 2: bash would read the carriage return of its Windows line ending as part of the value"
     );
     let rejected = conflict("B=hunter2 x\nA=y\n", |d| d.set("A", "z", &[Reader::Dotenvy]));
     assert_eq!(
         rejected.to_string(),
-        "cannot set A on line 2: dotenvy give up on the file on line 1: the statement cannot be parsed"
+        "cannot set A on line 2: dotenvy cannot read the file beyond line 1: the statement cannot be parsed"
     );
     for conflict in [crlf, rejected] {
         assert!(!format!("{conflict:?} {conflict}").contains("hunter2"));

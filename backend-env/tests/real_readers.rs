@@ -98,11 +98,8 @@ fn compare(reader: Reader, files: &[Vec<u8>]) {
 
 fn models_agree(reader: Reader, stream: u64) {
     let mut random = random(stream);
-    let pieces = if reader == Reader::Bash {
-        [FILE, SHELL].concat()
-    } else {
-        FILE.to_vec()
-    };
+    // Bash would run what is in the values.
+    let pieces = [FILE, FILE, if reader == Reader::Bash { SHELL } else { VALUE }].concat();
     let files: Vec<Vec<u8>> = (0..number("BACKEND_ENV_CASES", 1500))
         .map(|_| random.text(&pieces, 24).into_bytes())
         .collect();
@@ -117,6 +114,11 @@ fn the_model_of_python_dotenv_reads_as_it_does() {
 #[test]
 fn the_model_of_python_dotenv_before_1_2_3_reads_as_it_does() {
     models_agree(Reader::PythonDotenv12x, 2);
+}
+
+#[test]
+fn the_model_of_compose_reads_as_it_does() {
+    models_agree(Reader::Compose, 7);
 }
 
 #[test]

@@ -44,10 +44,7 @@ impl Oracle {
             Reader::Bash => ("bash", BASH.get_or_init(bash).clone()),
             Reader::Node => ("node", NODE.get_or_init(node).clone()),
             Reader::Dotenvy => ("dotenvy", Ok(PathBuf::new())),
-            Reader::Compose => (
-                "compose",
-                Err("there is no program that prints what compose reads".to_owned()),
-            ),
+            Reader::Compose => ("compose", compose()),
         };
         match program {
             Ok(program) => Some(Oracle { reader, program }),
@@ -96,6 +93,9 @@ impl Oracle {
                     .arg(&files_in)
                     .arg(module);
             }
+            Reader::Compose => {
+                command.arg(&files_in);
+            }
             _ => {
                 let encoding = if self.reader == Reader::ComposeV1 {
                     "utf-8-sig"
@@ -105,8 +105,7 @@ impl Oracle {
                 command
                     .arg(testdata.join("read_with_python_dotenv.py"))
                     .arg(&files_in)
-                    .arg(encoding)
-                    .env_clear();
+                    .arg(encoding);
             }
         }
         let output = command
@@ -208,7 +207,10 @@ fn run(command: &mut Command) -> Result<(), String> {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => {
             let text = String::from_utf8_lossy(&output.stderr);
-            Err(format!("{shown}: {}", text.lines().last().unwrap_or("failed")))
+            Err(format!(
+                "{shown}: {}",
+                text.lines().find(|line| !line.is_empty()).unwrap_or("failed")
+            ))
         }
     }
 }
@@ -265,7 +267,19 @@ fn node() -> Result<PathBuf, String> {
 }
 
 fn bash() -> Result<PathBuf, String> {
+    if cfg!(windows) {
+        return Err("compared on Unix only".to_owned());
+    }
     let check = "((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 502))";
     run(Command::new("bash").args(["-c", check])).map_err(|why| format!("no bash from 5.2 on: {why}"))?;
     Ok(PathBuf::from("bash"))
+}
+
+/// compose-go is a Go library: a program around it has to be built, and named, by whoever wants this comparison. It
+/// is given a directory and prints what `read_with_node_dotenv.js` prints, or `error` for a file that is rejected.
+fn compose() -> Result<PathBuf, String> {
+    let program = std::env::var_os("BACKEND_ENV_COMPOSE_READER");
+    program
+        .map(PathBuf::from)
+        .ok_or_else(|| "BACKEND_ENV_COMPOSE_READER names no program".to_owned())
 }
