@@ -363,6 +363,7 @@ mod raw {
     #[serde(rename_all = "PascalCase")]
     struct Network {
         networks: Option<BTreeMap<String, Endpoint>>,
+        ports: Option<BTreeMap<String, Option<Vec<Binding>>>>,
     }
 
     #[derive(Deserialize)]
@@ -379,21 +380,26 @@ mod raw {
                     .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
                     .map(str::to_owned)
             };
-            let bindings = raw.host_config.port_bindings.unwrap_or_default();
-            let ports = bindings
-                .into_iter()
-                .filter_map(|(port, hosts)| {
-                    let port = port.split('/').next()?.parse().ok()?;
-                    let hosts = hosts.unwrap_or_default();
-                    Some((
-                        port,
-                        hosts
-                            .iter()
-                            .filter_map(|binding| binding.host_port.parse().ok())
-                            .collect(),
-                    ))
-                })
-                .collect();
+            // What was asked for, which a stopped container still knows, and what a running one really got: a port that
+            // the engine chose is only in the second.
+            let asked = raw.host_config.port_bindings.unwrap_or_default();
+            let given = raw.network_settings.ports.unwrap_or_default();
+            let mut ports = BTreeMap::<u16, Vec<u16>>::new();
+            for (port, hosts) in asked.into_iter().chain(given) {
+                let Some(port) = port.split('/').next().and_then(|port| port.parse().ok()) else {
+                    continue;
+                };
+                let known = ports.entry(port).or_default();
+                for host in hosts
+                    .iter()
+                    .flatten()
+                    .filter_map(|binding| binding.host_port.parse().ok())
+                {
+                    if host != 0 && !known.contains(&host) {
+                        known.push(host);
+                    }
+                }
+            }
             let networks = raw.network_settings.networks.unwrap_or_default();
             Self {
                 id: raw.id,

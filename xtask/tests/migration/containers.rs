@@ -74,7 +74,7 @@ fn volumes(workspace: &Workspace) -> BTreeMap<String, String> {
             "volume",
             "inspect",
             "--format",
-            "{{.CreatedAt}} {{.Mountpoint}}",
+            "{{.Mountpoint}} {{json .Labels}}",
             &name,
         ]);
         ran.ends(0);
@@ -204,7 +204,7 @@ fn fact_2_6_the_old_containers_run_on_though_the_compose_file_no_longer_has_them
     let project = workspace
         .text("labeler.compose-project")
         .replace("-redis", "-labeler");
-    workspace.labeler_compose(&project, &["down"]).ends(0);
+    workspace.labeler_compose(&project, &["down"]).says("orphan");
     for database in DATABASES {
         assert_eq!(
             status(&workspace.container(database)).as_deref(),

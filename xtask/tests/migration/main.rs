@@ -3,6 +3,8 @@
 //! Tests that need Docker carry `#[ignore = "needs Docker"]`; all others run on local clusters and need neither Docker
 //! nor root. Every test works in a folder of its own and takes away what it made, also when it fails.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be prepared fails")]
+
 mod containers;
 mod facts;
 mod failures;
