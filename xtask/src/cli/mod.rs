@@ -7,6 +7,7 @@ mod reference;
 mod rehearse;
 mod rollback;
 mod status;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -58,6 +59,7 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Ci(ci::CiArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// Parses, dispatches, tells how it ended.
@@ -77,6 +79,7 @@ pub(crate) fn main() -> Exit {
         Command::Rollback(args) => rollback::cmd_rollback(&cli.global, &args),
         Command::Status(args) => status::cmd_status(&cli.global, &args),
         Command::Ci(args) => ci::cmd_ci(&cli.global, &args),
+        Command::Verify(args) => verify::cmd_verify(&cli.global, &args),
     };
     result.unwrap_or_else(|error| report(&error))
 }

@@ -23,6 +23,7 @@ use crate::config::Vault;
 use crate::model::{Finding, RunDir};
 use crate::plan::{Action, PlannedStep};
 
+pub use application::judge;
 pub use cutover::preview;
 pub use failure::Failure;
 
