@@ -38,6 +38,10 @@ fn seen<'a>(case: &Case<'a>) -> Result<&'a BackupsSeen, NotLooked> {
 fn backup(case: &Case<'_>) -> Looked {
     let seen = seen(case)?;
     let mut findings = Vec::new();
+    if !seen.incomplete.is_empty() {
+        let text = format!("runs without a complete backup: {}", super::databases::some(&seen.incomplete));
+        findings.push(Finding::note("", text).hint("cargo xtask status"));
+    }
     match &seen.last {
         None => findings.push(warning("there is no complete backup in .xtask/runs").hint("cargo xtask backup create")),
         Some((run, archives)) => {

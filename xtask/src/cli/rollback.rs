@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::Context as _;
 
-use super::migrate::{learn_kept, world};
+use super::migrate::{describe, learn_kept, world, write_reports};
 use super::{Context, Ending, Global};
 use crate::engine::{self, Journal, Lock, StepState};
 use crate::model::Exit;
@@ -84,6 +84,8 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         &mut journal,
         |event| context.terminal.event(&event),
     )?;
+    let document = describe(&context, &run, &plan, &journal, Vec::new())?;
+    write_reports(&context, &run, &plan, &journal, &document);
     if failures.is_empty() {
         context
             .terminal

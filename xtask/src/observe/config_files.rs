@@ -171,7 +171,8 @@ fn init_scripts(compose: &ComposeSeen) -> Vec<TextFile> {
     let mounts = file.services.iter().filter(|s| s.is_postgres()).flat_map(|s| &s.mounts);
     let mut paths = Vec::new();
     for mount in mounts.filter(|m| m.target.starts_with("/docker-entrypoint-initdb.d")) {
-        let source = folder.join(&mount.source);
+        // Messages read better without the dot.
+        let source = folder.join(mount.source.trim_start_matches("./"));
         if source.is_dir() {
             let entries = std::fs::read_dir(&source).into_iter().flatten().flatten();
             paths.extend(entries.map(|entry| entry.path()));

@@ -21,8 +21,6 @@ pub struct InstanceSeen {
     pub target: TargetSeen,
     /// The labeler's checkout.
     pub labeler: Option<LabelerSeen>,
-    /// What the `.env` files map, in the order of the settings.
-    pub env_files: Vec<EnvSeen>,
     /// The databases that are there, by the name people use.
     pub databases: BTreeMap<String, DatabaseSeen>,
     /// The tables of Alembic's head as `schema.table`, or why they are not known.
@@ -88,7 +86,6 @@ pub fn look_at_instance(eyes: &Eyes<'_>, vault: &mut Vault) -> InstanceSeen {
         docker,
         target,
         labeler,
-        env_files,
     }
 }
 

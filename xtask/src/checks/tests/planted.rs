@@ -125,7 +125,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "env.placeholders",
-        |t| t.edit(ENV, "S3_SECRET_KEY=a-password-of-nobody", "S3_SECRET_KEY=<get-from-platform-team>"),
+        |t| t.edit(ENV, "S3_SECRET_KEY=a-secret-of-nobody", "S3_SECRET_KEY=<get-from-platform-team>"),
         "S3_SECRET_KEY still has the template's value",
         ENV,
         "S3_SECRET_KEY",
