@@ -1,4 +1,6 @@
 -- What `verify` must know about a database, beside its facts. One JSON document; PostgreSQL 14 to 18; changes nothing.
+-- Names come out with their schema, whatever the database's search_path is.
+SET search_path = pg_catalog;
 SELECT json_build_object(
   'tables', (
     SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]'::json)

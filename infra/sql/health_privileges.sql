@@ -10,7 +10,7 @@ DECLARE
   refused jsonb := '[]';
 BEGIN
   FOR t IN
-    SELECT c.oid, c.oid::regclass::text AS name, c.relrowsecurity AS guarded
+    SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, c.relrowsecurity AS guarded
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     ORDER BY 2

@@ -1,4 +1,6 @@
 -- One JSON document a line for every sequence that fills a column: where it stands, and the column's largest value.
+-- Names come out with their schema, whatever the database's search_path is.
+SET search_path = pg_catalog;
 SELECT format(
   $f$SELECT json_build_object('sequence', %L, 'column', %L, 'next',
     (SELECT CASE WHEN is_called THEN last_value + %s ELSE last_value END FROM %s), 'largest', (SELECT max(%I)::bigint FROM %s))$f$,

@@ -32,8 +32,19 @@ pub fn tracked_env_files(runner: &Runner, checkout: &Path) -> Result<Vec<PathBuf
         return Ok(Vec::new());
     }
     let cmd = Cmd::new("git", "list the .env files that git tracks")
-        .args(["ls-files", "-z", "--", ":(glob)**/.env", ":(glob)**/.env.*", ":(glob)**/*.env"])
+        .args([
+            "ls-files",
+            "-z",
+            "--",
+            ":(glob)**/.env",
+            ":(glob)**/.env.*",
+            ":(glob)**/*.env",
+        ])
         .cwd(checkout);
     let text = runner.run(&cmd)?.stdout_text();
-    Ok(text.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect())
+    Ok(text
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+        .collect())
 }

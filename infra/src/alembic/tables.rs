@@ -37,7 +37,9 @@ fn apply(statement: &[Word], tables: &mut BTreeSet<(String, String)>) {
     let Some(table) = position("TABLE") else { return };
     if first.is("CREATE") && table <= 2 {
         // `CREATE TEMP TABLE` ends with the session.
-        let temporary = statement[1..table].iter().any(|w| w.is("TEMP") || w.is("TEMPORARY"));
+        let temporary = statement[1..table]
+            .iter()
+            .any(|w| w.is("TEMP") || w.is("TEMPORARY"));
         if let (Some(name), false) = (name_after(statement, table + 1), temporary) {
             tables.insert(name);
         }
@@ -46,9 +48,15 @@ fn apply(statement: &[Word], tables: &mut BTreeSet<(String, String)>) {
             tables.remove(&name);
         }
     } else if first.is("ALTER") && table == 1 {
-        let Some(name) = name_after(statement, table + 1) else { return };
-        let renamed = statement.windows(2).position(|pair| pair[0].is("RENAME") && pair[1].is("TO"));
-        let moved = statement.windows(2).position(|pair| pair[0].is("SET") && pair[1].is("SCHEMA"));
+        let Some(name) = name_after(statement, table + 1) else {
+            return;
+        };
+        let renamed = statement
+            .windows(2)
+            .position(|pair| pair[0].is("RENAME") && pair[1].is("TO"));
+        let moved = statement
+            .windows(2)
+            .position(|pair| pair[0].is("SET") && pair[1].is("SCHEMA"));
         if let Some(new) = renamed.and_then(|at| plain(statement.get(at + 2)))
             && tables.remove(&name)
         {
@@ -63,7 +71,10 @@ fn apply(statement: &[Word], tables: &mut BTreeSet<(String, String)>) {
 
 /// `[IF [NOT] EXISTS] [ONLY] [schema.]name`
 fn name_after(statement: &[Word], mut at: usize) -> Option<(String, String)> {
-    while statement.get(at).is_some_and(|w| ["IF", "NOT", "EXISTS", "ONLY"].iter().any(|k| w.is(k))) {
+    while statement
+        .get(at)
+        .is_some_and(|w| ["IF", "NOT", "EXISTS", "ONLY"].iter().any(|k| w.is(k)))
+    {
         at += 1;
     }
     let first = plain(statement.get(at))?;
@@ -135,7 +146,8 @@ fn dollar_quoted(text: &str) -> Option<&str> {
     let tag_end = text.strip_prefix('$')?.find('$')? + 1;
     let tag = &text[..=tag_end];
     let inner = &tag[1..tag.len() - 1];
-    let is_tag = inner.chars().all(|c| c.is_alphanumeric() || c == '_') && !inner.starts_with(|c: char| c.is_ascii_digit());
+    let is_tag = inner.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !inner.starts_with(|c: char| c.is_ascii_digit());
     if !is_tag {
         return None;
     }

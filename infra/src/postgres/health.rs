@@ -68,7 +68,13 @@ pub fn database(runner: &Runner, server: &Server, database: &str) -> Result<Data
     let script = Script::new(include_str!("../../sql/health_database.sql"));
     let mut health: DatabaseHealth = server.json(runner, database, &script, what)?;
     let script = Script::new(include_str!("../../sql/health_sequences.sql"));
-    health.sequences = lines(runner, server, database, &script, "compare sequences with their columns")?;
+    health.sequences = lines(
+        runner,
+        server,
+        database,
+        &script,
+        "compare sequences with their columns",
+    )?;
     Ok(health)
 }
 
@@ -85,7 +91,10 @@ pub fn counts(
     let list = serde_json::to_string(tables).unwrap_or_default();
     let script = Script::new(include_str!("../../sql/health_counts.sql")).var("tables", list);
     let counts: Vec<Count> = lines(runner, server, database, &script, "count the rows of every table")?;
-    Ok(counts.into_iter().map(|count| (count.table, count.rows)).collect())
+    Ok(counts
+        .into_iter()
+        .map(|count| (count.table, count.rows))
+        .collect())
 }
 
 /// What the server's role may not do in a database, of what an application does: read and write every table.
@@ -94,7 +103,12 @@ pub fn counts(
 /// Any [`CommandError`].
 pub fn refused(runner: &Runner, server: &Server, database: &str) -> Result<Vec<Refused>, CommandError> {
     let script = Script::new(include_str!("../../sql/health_privileges.sql"));
-    server.json(runner, database, &script, format!("try what {} may do in {database}", server.user))
+    server.json(
+        runner,
+        database,
+        &script,
+        format!("try what {} may do in {database}", server.user),
+    )
 }
 
 fn lines<T: serde::de::DeserializeOwned>(
@@ -105,9 +119,14 @@ fn lines<T: serde::de::DeserializeOwned>(
     what: &str,
 ) -> Result<Vec<T>, CommandError> {
     let text = server.execute(runner, database, script, what)?;
-    let documents = text.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str);
-    documents.collect::<Result<_, _>>().map_err(|error| CommandError::Unreadable {
-        what: what.to_owned(),
-        why: format!("the answer is not the expected JSON: {error}"),
-    })
+    let documents = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(serde_json::from_str);
+    documents
+        .collect::<Result<_, _>>()
+        .map_err(|error| CommandError::Unreadable {
+            what: what.to_owned(),
+            why: format!("the answer is not the expected JSON: {error}"),
+        })
 }

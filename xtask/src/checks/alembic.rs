@@ -60,7 +60,12 @@ fn history(case: &Case<'_>) -> Looked {
         Ok(sources) => sources,
         Err(why) => return Ok(vec![error(why).at(&files.versions, 0)]),
     };
-    let text = |file: &PathBuf| sources.iter().find(|(path, _)| path == file).map_or("", |(_, text)| text);
+    let text = |file: &PathBuf| {
+        sources
+            .iter()
+            .find(|(path, _)| path == file)
+            .map_or("", |(_, text)| text)
+    };
     let Err(wrong) = History::parse(sources.clone()) else {
         return Ok(Vec::new());
     };
@@ -70,9 +75,14 @@ fn history(case: &Case<'_>) -> Looked {
         HistoryError::Duplicate { file, .. } => (file, assigned(text(file), "revision")),
         HistoryError::MissingDown { file, .. } => (file, assigned(text(file), "down_revision")),
     };
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = file
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let found = match &wrong {
-        HistoryError::MissingDown { down, .. } => format!("{name} follows revision {down}, which no file defines"),
+        HistoryError::MissingDown { down, .. } => {
+            format!("{name} follows revision {down}, which no file defines")
+        }
         HistoryError::Duplicate { id, .. } => format!("{name} repeats revision {id}"),
         HistoryError::Unreadable { .. } => format!("{name} has no plain `revision` and `down_revision`"),
         HistoryError::Folder { .. } => wrong.to_string(),
@@ -83,7 +93,8 @@ fn history(case: &Case<'_>) -> Looked {
 fn one_head(case: &Case<'_>) -> Looked {
     let files = files(case)?;
     let sources = read(files).map_err(NotLooked::because)?;
-    let history = History::parse(sources.clone()).map_err(|_| NotLooked::because("the history cannot be read"))?;
+    let history =
+        History::parse(sources.clone()).map_err(|_| NotLooked::because("the history cannot be read"))?;
     let heads = history.heads();
     if heads.len() == 1 {
         return Ok(Vec::new());
@@ -91,8 +102,15 @@ fn one_head(case: &Case<'_>) -> Looked {
     let Some(last) = heads.last() else {
         return Ok(vec![error("there is no revision").at(&files.versions, 0)]);
     };
-    let file = history.revisions().find(|r| r.id == **last).map(|r| r.file.clone()).unwrap_or_default();
-    let line = sources.iter().find(|(path, _)| *path == file).map_or(1, |(_, text)| assigned(text, "down_revision"));
+    let file = history
+        .revisions()
+        .find(|r| r.id == **last)
+        .map(|r| r.file.clone())
+        .unwrap_or_default();
+    let line = sources
+        .iter()
+        .find(|(path, _)| *path == file)
+        .map_or(1, |(_, text)| assigned(text, "down_revision"));
     Ok(vec![
         error(format!("the history has the heads {}", heads.join(", ")))
             .wanted("one head")
@@ -110,17 +128,26 @@ fn url_from_settings(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     if let Some((line, _)) = code(env).find(|(_, text)| has_url(text)) {
         let text = "env.py holds a database URL of its own";
-        findings.push(error(text).wanted("the application's settings").at(&env.path, line));
+        findings.push(
+            error(text)
+                .wanted("the application's settings")
+                .at(&env.path, line),
+        );
     }
     let sources = ["settings", "get_settings", "os.environ", "getenv"];
     if !code(env).any(|(_, text)| sources.iter().any(|word| text.contains(word))) {
         let text = "env.py reads neither the application's settings nor the environment";
-        findings.push(error(text).wanted("the URL of the application's settings").at(&env.path, 1));
+        findings.push(
+            error(text)
+                .wanted("the URL of the application's settings")
+                .at(&env.path, 1),
+        );
     }
     if let Some(ini) = &files.ini
         && let Some((line, url)) = ini_url(ini)
     {
-        let overridden = code(env).any(|(_, text)| text.contains("sqlalchemy.url") || text.contains("create_engine"));
+        let overridden =
+            code(env).any(|(_, text)| text.contains("sqlalchemy.url") || text.contains("create_engine"));
         // The template that `alembic init` writes is no URL.
         let real = !url.starts_with("driver://") && !url.contains("%(") && !url.is_empty();
         if real && (!overridden || has_password(&url)) {
@@ -129,7 +156,11 @@ fn url_from_settings(case: &Case<'_>) -> Looked {
             } else {
                 "alembic.ini holds the URL that Alembic uses"
             };
-            findings.push(error(text).wanted("no sqlalchemy.url: env.py sets it").at(&ini.path, line));
+            findings.push(
+                error(text)
+                    .wanted("no sqlalchemy.url: env.py sets it")
+                    .at(&ini.path, line),
+            );
         }
     }
     Ok(findings)
@@ -137,14 +168,28 @@ fn url_from_settings(case: &Case<'_>) -> Looked {
 
 /// Lines that are not comments, from 1.
 fn code(file: &TextFile) -> impl Iterator<Item = (usize, &str)> {
-    let lines = file.text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
+    let lines = file
+        .text
+        .lines()
+        .enumerate()
+        .map(|(at, line)| (at + 1, line.trim()));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn has_url(line: &str) -> bool {
-    ["postgresql://", "postgres://", "postgresql+psycopg2://", "postgresql+psycopg://", "postgresql+asyncpg://"]
-        .iter()
-        .any(|scheme| line.split(scheme).nth(1).is_some_and(|rest| rest.contains('@') && !rest.starts_with('{')))
+    [
+        "postgresql://",
+        "postgres://",
+        "postgresql+psycopg2://",
+        "postgresql+psycopg://",
+        "postgresql+asyncpg://",
+    ]
+    .iter()
+    .any(|scheme| {
+        line.split(scheme)
+            .nth(1)
+            .is_some_and(|rest| rest.contains('@') && !rest.starts_with('{'))
+    })
 }
 
 fn ini_url(ini: &TextFile) -> Option<(usize, String)> {
@@ -156,6 +201,9 @@ fn ini_url(ini: &TextFile) -> Option<(usize, String)> {
 
 /// `scheme://user:password@host`
 fn has_password(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else { return false };
-    rest.split_once('@').is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, word)| !word.is_empty()))
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    rest.split_once('@')
+        .is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, word)| !word.is_empty()))
 }

@@ -26,7 +26,8 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn seen<'a>(case: &Case<'a>) -> Result<&'a ApplicationSeen, NotLooked> {
-    case.application.ok_or_else(|| NotLooked::because("the application is not in this scope"))
+    case.application
+        .ok_or_else(|| NotLooked::because("the application is not in this scope"))
 }
 
 fn health(case: &Case<'_>) -> Looked {
@@ -35,11 +36,19 @@ fn health(case: &Case<'_>) -> Looked {
     if settings.probes.is_empty() {
         return Err(NotLooked::because("the settings have no probes"));
     }
+    if settings.ports.is_empty() {
+        return Err(NotLooked::because(
+            "the settings name no port in application.ports",
+        ));
+    }
     if seen.port.is_none() {
         let ports: Vec<String> = settings.ports.iter().map(ToString::to_string).collect();
-        let finding = error(format!("the application answers on none of the ports {}", ports.join(", ")))
-            .wanted("the running application")
-            .hint("cargo xtask verify --set 'application.ports=[PORT]'");
+        let finding = error(format!(
+            "the application answers on none of the ports {}",
+            ports.join(", ")
+        ))
+        .wanted("the running application")
+        .hint("cargo xtask verify --set 'application.ports=[PORT]'");
         return Ok(vec![finding]);
     }
     let judged = seen.answers.iter().filter_map(|(probe, answer)| {

@@ -32,18 +32,23 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn seen<'a>(case: &Case<'a>) -> Result<&'a BackupsSeen, NotLooked> {
-    case.backups.ok_or_else(|| NotLooked::because("what the migration left is only looked at with --scope all"))
+    case.backups
+        .ok_or_else(|| NotLooked::because("what the migration left is only looked at with --scope all"))
 }
 
 fn backup(case: &Case<'_>) -> Looked {
     let seen = seen(case)?;
     let mut findings = Vec::new();
     if !seen.incomplete.is_empty() {
-        let text = format!("runs without a complete backup: {}", super::databases::some(&seen.incomplete));
+        let text = format!(
+            "runs without a complete backup: {}",
+            super::databases::some(&seen.incomplete)
+        );
         findings.push(Finding::note("", text).hint("cargo xtask status"));
     }
     match &seen.last {
-        None => findings.push(warning("there is no complete backup in .xtask/runs").hint("cargo xtask backup create")),
+        None => findings
+            .push(warning("there is no complete backup in .xtask/runs").hint("cargo xtask backup create")),
         Some((run, archives)) => {
             for (name, result) in archives {
                 if let Err(why) = result {
@@ -56,7 +61,10 @@ fn backup(case: &Case<'_>) -> Looked {
 }
 
 fn old_containers(case: &Case<'_>) -> Looked {
-    let running = seen(case)?.containers.iter().filter(|(_, status)| status != "exited" && status != "created");
+    let running = seen(case)?
+        .containers
+        .iter()
+        .filter(|(_, status)| status != "exited" && status != "created");
     Ok(running
         .map(|(name, status)| {
             warning(format!("old container {name} is {status}"))
@@ -71,6 +79,9 @@ fn old_volumes(case: &Case<'_>) -> Looked {
     if volumes.is_empty() {
         return Ok(Vec::new());
     }
-    let finding = Finding::note("", format!("old volumes are kept: {}", super::databases::some(volumes)));
+    let finding = Finding::note(
+        "",
+        format!("old volumes are kept: {}", super::databases::some(volumes)),
+    );
     Ok(vec![finding.hint("cargo xtask cleanup --remove-volumes")])
 }

@@ -83,7 +83,11 @@ fn readable_file<'a>(seen: Option<&'a ComposeSeen>, whose: &str) -> Result<&'a C
 
 fn readable(case: &Case<'_>) -> Looked {
     let config = case.config()?;
-    let seen: Vec<&ComposeSeen> = config.labeler_compose.iter().chain(&config.platform_compose).collect();
+    let seen: Vec<&ComposeSeen> = config
+        .labeler_compose
+        .iter()
+        .chain(&config.platform_compose)
+        .collect();
     if seen.is_empty() {
         return Err(NotLooked::because("no Compose file is here"));
     }
@@ -111,7 +115,10 @@ fn no_old_instances(case: &Case<'_>) -> Looked {
 
 /// The PostgreSQL services that the host can reach.
 fn published(file: &ComposeFile) -> Vec<&Service> {
-    file.services.iter().filter(|s| s.is_postgres() && !s.ports.is_empty()).collect()
+    file.services
+        .iter()
+        .filter(|s| s.is_postgres() && !s.ports.is_empty())
+        .collect()
 }
 
 fn one_instance(case: &Case<'_>) -> Looked {
@@ -121,17 +128,27 @@ fn one_instance(case: &Case<'_>) -> Looked {
         [] => {
             let inside = file.services.iter().find(|service| service.is_postgres());
             let (text, line) = match inside {
-                Some(service) => (format!("service {} publishes no port", service.name), service.line),
+                Some(service) => (
+                    format!("service {} publishes no port", service.name),
+                    service.line,
+                ),
                 None => ("there is no PostgreSQL service".to_owned(), 1),
             };
-            vec![error(text).wanted("one PostgreSQL that the host can reach").at(&file.path, line)]
+            vec![
+                error(text)
+                    .wanted("one PostgreSQL that the host can reach")
+                    .at(&file.path, line),
+            ]
         }
         [first, others @ ..] => others
             .iter()
             .map(|service| {
-                error(format!("service {} publishes a second PostgreSQL beside {}", service.name, first.name))
-                    .wanted("one instance")
-                    .at(&file.path, service.line)
+                error(format!(
+                    "service {} publishes a second PostgreSQL beside {}",
+                    service.name, first.name
+                ))
+                .wanted("one instance")
+                .at(&file.path, service.line)
             })
             .collect(),
     })
@@ -143,7 +160,8 @@ fn instance<'a>(case: &Case<'a>) -> Result<(&'a ComposeFile, &'a Service), NotLo
     let name = &case.settings().target.service;
     let named = file.services.iter().find(|s| s.name == *name && s.is_postgres());
     let service = named.or_else(|| published(file).into_iter().next());
-    let service = service.ok_or_else(|| NotLooked::because("the platform's Compose file has no PostgreSQL"))?;
+    let service =
+        service.ok_or_else(|| NotLooked::because("the platform's Compose file has no PostgreSQL"))?;
     Ok((file, service))
 }
 
@@ -151,10 +169,19 @@ fn databases(case: &Case<'_>) -> Looked {
     let (file, service) = instance(case)?;
     let environment = |name: &str| service.environment.get(name).map(|l| l.text.as_str());
     // The image makes a database named like the user when POSTGRES_DB is not set.
-    let first = environment("POSTGRES_DB").or_else(|| environment("POSTGRES_USER")).unwrap_or("postgres");
+    let first = environment("POSTGRES_DB")
+        .or_else(|| environment("POSTGRES_USER"))
+        .unwrap_or("postgres");
     let scripts = &case.config()?.init_scripts;
-    let made: Vec<String> = scripts.iter().flat_map(|script| created_databases(&script.text)).collect();
-    let wanted = case.settings().databases.values().map(|database| database.name.as_str());
+    let made: Vec<String> = scripts
+        .iter()
+        .flat_map(|script| created_databases(&script.text))
+        .collect();
+    let wanted = case
+        .settings()
+        .databases
+        .values()
+        .map(|database| database.name.as_str());
     let missing = wanted.filter(|name| *name != first && !made.iter().any(|m| m == name));
     Ok(missing
         .map(|name| {
@@ -175,11 +202,17 @@ fn created_databases(text: &str) -> Vec<String> {
         .lines()
         .map(|line| {
             let line = line.split("--").next().unwrap_or(line);
-            if line.trim_start().starts_with('#') { "\n" } else { line }
+            if line.trim_start().starts_with('#') {
+                "\n"
+            } else {
+                line
+            }
         })
         .collect::<Vec<_>>()
         .join(" ");
-    let words: Vec<&str> = code.split(|c: char| c.is_whitespace() || c == ';' || c == '(').collect();
+    let words: Vec<&str> = code
+        .split(|c: char| c.is_whitespace() || c == ';' || c == '(')
+        .collect();
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let is = |word: &str, wanted: &str| word.trim_matches(['"', '\'']).eq_ignore_ascii_case(wanted);
     words
@@ -212,9 +245,15 @@ fn pinned_image(case: &Case<'_>) -> Looked {
         return Ok(Vec::new());
     }
     Ok(vec![
-        error(format!("image {} of service {} names no version", image.text, service.name))
-            .wanted(format!("a tag with the major version, for example {}", case.settings().target.image))
-            .at(&file.path, image.line),
+        error(format!(
+            "image {} of service {} names no version",
+            image.text, service.name
+        ))
+        .wanted(format!(
+            "a tag with the major version, for example {}",
+            case.settings().target.image
+        ))
+        .at(&file.path, image.line),
     ])
 }
 
@@ -230,7 +269,8 @@ fn ports(case: &Case<'_>) -> Looked {
         .collect();
     let mut findings = Vec::new();
     for (at, (file, service, port)) in all.iter().enumerate() {
-        let Some((other_file, other, other_port)) = all[..at].iter().find(|(_, _, p)| p.collides(port)) else {
+        let Some((other_file, other, other_port)) = all[..at].iter().find(|(_, _, p)| p.collides(port))
+        else {
             continue;
         };
         let text = format!(

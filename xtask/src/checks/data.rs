@@ -1,8 +1,8 @@
 //! The data against the last backup.
 
+use super::Case;
 use super::databases::each;
 use super::{Check, Group, Looked, NotLooked, error, warning};
-use super::Case;
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "data.matches-backup",
@@ -15,7 +15,10 @@ pub(super) const CHECKS: &[Check] = &[Check {
 
 fn matches_backup(case: &Case<'_>) -> Looked {
     let seen = super::instance::seen(case)?;
-    let run = seen.backup.as_ref().ok_or_else(|| NotLooked::because("there is no complete backup"))?;
+    let run = seen
+        .backup
+        .as_ref()
+        .ok_or_else(|| NotLooked::because("there is no complete backup"))?;
     each(case, |name, database| {
         let rows = match &database.rows {
             None => return Vec::new(),
@@ -25,13 +28,17 @@ fn matches_backup(case: &Case<'_>) -> Looked {
         let mut findings = Vec::new();
         for (table, before, now) in rows {
             match now {
-                None => findings.push(error(format!("table {table} of {name} is in backup {run} and not here"))),
+                None => findings.push(error(format!(
+                    "table {table} of {name} is in backup {run} and not here"
+                ))),
                 Some(0) if *before > 0 => findings.push(error(format!(
                     "table {table} of {name} is empty, and had {before} rows in backup {run}"
                 ))),
                 Some(now) if now < before => findings.push(
-                    warning(format!("table {table} of {name} has {now} rows, and had {before} in backup {run}"))
-                        .wanted("no fewer rows, unless somebody deleted them"),
+                    warning(format!(
+                        "table {table} of {name} has {now} rows, and had {before} in backup {run}"
+                    ))
+                    .wanted("no fewer rows, unless somebody deleted them"),
                 ),
                 Some(_) => {}
             }

@@ -87,7 +87,11 @@ pub(super) fn each(case: &Case<'_>, look: impl Fn(&str, &DatabaseSeen) -> Vec<Fi
     if seen.databases.is_empty() {
         return Err(NotLooked::because("none of the databases is there"));
     }
-    Ok(seen.databases.iter().flat_map(|(name, database)| look(name, database)).collect())
+    Ok(seen
+        .databases
+        .iter()
+        .flat_map(|(name, database)| look(name, database))
+        .collect())
 }
 
 /// At most five names, and how many more.
@@ -101,7 +105,9 @@ pub(super) fn some(names: &[String]) -> String {
 
 fn exist(case: &Case<'_>) -> Looked {
     let seen = answering(case)?;
-    let Some(server) = &seen.target.server else { return Ok(Vec::new()) };
+    let Some(server) = &seen.target.server else {
+        return Ok(Vec::new());
+    };
     let mut findings = Vec::new();
     for database in case.settings().databases.values() {
         let Some(entry) = server.databases.get(&database.name) else {
@@ -110,12 +116,15 @@ fn exist(case: &Case<'_>) -> Looked {
             continue;
         };
         if entry.encoding != "UTF8" {
-            findings.push(error(format!("database {} is in {}", database.name, entry.encoding)).wanted("UTF8"));
+            findings
+                .push(error(format!("database {} is in {}", database.name, entry.encoding)).wanted("UTF8"));
         }
         if !entry.allow_connections {
             findings.push(
-                error(format!("database {} allows no connections", database.name))
-                    .hint(format!("ALTER DATABASE {} ALLOW_CONNECTIONS true;", database.name)),
+                error(format!("database {} allows no connections", database.name)).hint(format!(
+                    "ALTER DATABASE {} ALLOW_CONNECTIONS true;",
+                    database.name
+                )),
             );
         }
     }
@@ -139,7 +148,10 @@ fn tables(case: &Case<'_>) -> Looked {
     let seen = answering(case)?;
     let name = &case.settings().schema.database;
     let expected = seen.expected_tables.as_ref().map_err(NotLooked::because)?;
-    let database = seen.databases.get(name).ok_or_else(|| NotLooked::because(format!("{name} is not there")))?;
+    let database = seen
+        .databases
+        .get(name)
+        .ok_or_else(|| NotLooked::because(format!("{name} is not there")))?;
     let health = match &database.health {
         Ok(health) => health,
         Err(why) => return Ok(vec![error(format!("database {name} cannot be looked at: {why}"))]),
@@ -147,18 +159,30 @@ fn tables(case: &Case<'_>) -> Looked {
     if expected.is_empty() {
         return Ok(vec![error("Alembic's head has no table")]);
     }
-    let missing: Vec<String> = expected.iter().filter(|table| !health.tables.contains(table)).map(|(s, t)| format!("{s}.{t}")).collect();
+    let missing: Vec<String> = expected
+        .iter()
+        .filter(|table| !health.tables.contains(table))
+        .map(|(s, t)| format!("{s}.{t}"))
+        .collect();
     if missing.is_empty() {
         return Ok(Vec::new());
     }
-    let text = format!("{} of {} tables are missing in {name}: {}", missing.len(), expected.len(), some(&missing));
+    let text = format!(
+        "{} of {} tables are missing in {name}: {}",
+        missing.len(),
+        expected.len(),
+        some(&missing)
+    );
     Ok(vec![error(text).wanted("every table of Alembic's head")])
 }
 
 fn revision(case: &Case<'_>) -> Looked {
     let seen = answering(case)?;
     let name = &case.settings().schema.database;
-    let labeler = seen.labeler.as_ref().ok_or_else(|| NotLooked::because("the labeler's checkout is not here"))?;
+    let labeler = seen
+        .labeler
+        .as_ref()
+        .ok_or_else(|| NotLooked::because("the labeler's checkout is not here"))?;
     let database = seen.target.databases.get(name);
     let database = database.ok_or_else(|| NotLooked::because(format!("{name} is not there")))?;
     if labeler.alembic.heads.is_empty() {
@@ -167,12 +191,22 @@ fn revision(case: &Case<'_>) -> Looked {
     if database.revisions == labeler.alembic.heads {
         return Ok(Vec::new());
     }
-    let found = if database.revisions.is_empty() { "no revision".to_owned() } else { database.revisions.join(", ") };
-    let unknown = database.revisions.iter().any(|r| !labeler.alembic.known.contains(r));
+    let found = if database.revisions.is_empty() {
+        "no revision".to_owned()
+    } else {
+        database.revisions.join(", ")
+    };
+    let unknown = database
+        .revisions
+        .iter()
+        .any(|r| !labeler.alembic.known.contains(r));
     let hint = if unknown {
         format!("git -C {} pull", labeler.root.display())
     } else {
-        format!("cd {} && python -m alembic upgrade head", labeler.backend.display())
+        format!(
+            "cd {} && python -m alembic upgrade head",
+            labeler.backend.display()
+        )
     };
     Ok(vec![
         error(format!("database {name} stands at {found}"))
@@ -197,14 +231,20 @@ fn constraints(case: &Case<'_>) -> Looked {
         if health.unvalidated_constraints.is_empty() {
             return Vec::new();
         }
-        let text = format!("not validated in {name}: {}", some(&health.unvalidated_constraints));
+        let text = format!(
+            "not validated in {name}: {}",
+            some(&health.unvalidated_constraints)
+        );
         vec![warning(text).wanted("ALTER TABLE .. VALIDATE CONSTRAINT, after correcting the rows it names")]
     })
 }
 
 fn sequences(case: &Case<'_>) -> Looked {
     each_health(case, |name, health| {
-        let behind = health.sequences.iter().filter(|s| s.largest.is_some_and(|largest| s.next <= largest));
+        let behind = health
+            .sequences
+            .iter()
+            .filter(|s| s.largest.is_some_and(|largest| s.next <= largest));
         behind
             .map(|s| {
                 // A faithful copy of a source that had it so; the source's next insert fails as well.
@@ -215,7 +255,11 @@ fn sequences(case: &Case<'_>) -> Looked {
                     s.column,
                     s.largest.unwrap_or_default()
                 ))
-                .hint(format!("SELECT setval('{}', {});", s.sequence.replace('\'', "''"), s.largest.unwrap_or_default()))
+                .hint(format!(
+                    "SELECT setval('{}', {});",
+                    s.sequence.replace('\'', "''"),
+                    s.largest.unwrap_or_default()
+                ))
             })
             .collect()
     })

@@ -168,7 +168,11 @@ fn keys(case: &Case<'_>) -> Looked {
     for (file, document) in files(case, true)? {
         for (name, _, mapping) in mappings(case) {
             for key in mapping.keys() {
-                let lines: Vec<usize> = document.entries().filter(|e| e.key() == key).map(|e| e.line()).collect();
+                let lines: Vec<usize> = document
+                    .entries()
+                    .filter(|e| e.key() == key)
+                    .map(|e| e.line())
+                    .collect();
                 match lines.as_slice() {
                     [] => findings.push(
                         error(format!("{key} is not set"))
@@ -191,7 +195,11 @@ fn keys(case: &Case<'_>) -> Looked {
 
 /// `localhost` and `127.0.0.1` are one machine.
 fn host_name(host: &str) -> &str {
-    if matches!(host, "127.0.0.1" | "::1") { "localhost" } else { host }
+    if matches!(host, "127.0.0.1" | "::1") {
+        "localhost"
+    } else {
+        host
+    }
 }
 
 fn one_instance(case: &Case<'_>) -> Looked {
@@ -199,17 +207,26 @@ fn one_instance(case: &Case<'_>) -> Looked {
     let target = &case.settings().target;
     for (file, document) in files(case, true)? {
         let hosts = mappings(case).filter_map(|(_, _, m)| Some((m.host.as_str(), value(document, &m.host)?)));
-        let hosts: Vec<(&str, String)> = hosts.map(|(key, host)| (key, host_name(&host).to_owned())).collect();
+        let hosts: Vec<(&str, String)> = hosts
+            .map(|(key, host)| (key, host_name(&host).to_owned()))
+            .collect();
         let ports = mappings(case).filter_map(|(_, _, m)| Some((m.port.as_str(), value(document, &m.port)?)));
         let ports: Vec<(&str, String)> = ports.collect();
-        for (values, own) in [(hosts, host_name(&target.host).to_owned()), (ports, target.port.to_string())] {
-            let Some(usual) = usual(&values, &own) else { continue };
+        for (values, own) in [
+            (hosts, host_name(&target.host).to_owned()),
+            (ports, target.port.to_string()),
+        ] {
+            let Some(usual) = usual(&values, &own) else {
+                continue;
+            };
             for (key, found) in values.iter().filter(|(_, found)| *found != usual) {
                 findings.push(
-                    error(format!("{key} is {found}, while the other databases are on {usual}"))
-                        .wanted("one instance for all databases")
-                        .hint(set(file, key, &usual))
-                        .at(&file.path, line(document, key)),
+                    error(format!(
+                        "{key} is {found}, while the other databases are on {usual}"
+                    ))
+                    .wanted("one instance for all databases")
+                    .hint(set(file, key, &usual))
+                    .at(&file.path, line(document, key)),
                 );
             }
         }
@@ -223,25 +240,41 @@ fn usual(values: &[(&str, String)], own: &str) -> Option<String> {
     for (_, value) in values {
         *counts.entry(value).or_default() += 1;
     }
-    let best = counts.iter().max_by_key(|(value, count)| (**count, **value == own));
+    let best = counts
+        .iter()
+        .max_by_key(|(value, count)| (**count, **value == own));
     best.map(|(value, _)| (*value).to_owned())
 }
 
 fn target(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     let target = &case.settings().target;
-    for (file, document) in files(case, true)? {
+    // A template holds the team's port; a machine that moved its own says nothing of it.
+    let team = ["target.host", "target.port"]
+        .iter()
+        .all(|setting| super::settings::is_the_teams(case, setting));
+    for (file, document) in files(case, team)? {
         let wanted = [host_name(&target.host).to_owned(), target.port.to_string()];
         for (of, wanted) in [
-            (mappings(case).map(|(_, _, m)| m.host.as_str()).collect::<Vec<_>>(), &wanted[0]),
-            (mappings(case).map(|(_, _, m)| m.port.as_str()).collect(), &wanted[1]),
+            (
+                mappings(case)
+                    .map(|(_, _, m)| m.host.as_str())
+                    .collect::<Vec<_>>(),
+                &wanted[0],
+            ),
+            (
+                mappings(case).map(|(_, _, m)| m.port.as_str()).collect(),
+                &wanted[1],
+            ),
         ] {
             let values: Vec<(&str, String)> = of
                 .into_iter()
                 .filter_map(|key| Some((key, host_name(&value(document, key)?).to_owned())))
                 .collect();
             // One that stayed behind is the business of `env.one-instance`; this is about all of them.
-            let Some(usual) = usual(&values, wanted).filter(|usual| usual != wanted) else { continue };
+            let Some(usual) = usual(&values, wanted).filter(|usual| usual != wanted) else {
+                continue;
+            };
             if let Some((key, _)) = values.iter().find(|(_, value)| *value == usual) {
                 findings.push(
                     error(format!("{key} is {usual}, and the target is on {wanted}"))
@@ -258,7 +291,9 @@ fn names(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     for (file, document) in files(case, true)? {
         for (_, wanted, mapping) in mappings(case) {
-            let Some(found) = value(document, &mapping.name).filter(|found| found != wanted) else { continue };
+            let Some(found) = value(document, &mapping.name).filter(|found| found != wanted) else {
+                continue;
+            };
             findings.push(
                 error(format!("{} is {found} instead of {wanted}", mapping.name))
                     .hint(set(file, &mapping.name, wanted))
@@ -274,12 +309,17 @@ fn roles(case: &Case<'_>) -> Looked {
     let wanted = &case.settings().target.user;
     for (file, document) in files(case, true)? {
         for (_, _, mapping) in mappings(case) {
-            let Some(found) = value(document, &mapping.user).filter(|found| found != wanted) else { continue };
+            let Some(found) = value(document, &mapping.user).filter(|found| found != wanted) else {
+                continue;
+            };
             findings.push(
-                warning(format!("{} is {found}, and the target's role is {wanted}", mapping.user))
-                    .wanted(format!("{wanted}, or a role {found} that was made on the target"))
-                    .hint(set(file, &mapping.user, wanted))
-                    .at(&file.path, line(document, &mapping.user)),
+                warning(format!(
+                    "{} is {found}, and the target's role is {wanted}",
+                    mapping.user
+                ))
+                .wanted(format!("{wanted}, or a role {found} that was made on the target"))
+                .hint(set(file, &mapping.user, wanted))
+                .at(&file.path, line(document, &mapping.user)),
             );
         }
     }
@@ -326,8 +366,13 @@ fn placeholders(case: &Case<'_>) -> Looked {
 
 /// `.env.example`, `.env.sample`, `example.env` and the like are meant to be committed.
 fn is_template(path: &std::path::Path) -> bool {
-    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    ["example", "sample", "template", "dist"].iter().any(|word| name.contains(word))
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    ["example", "sample", "template", "dist"]
+        .iter()
+        .any(|word| name.contains(word))
 }
 
 fn not_committed(case: &Case<'_>) -> Looked {
@@ -341,8 +386,11 @@ fn not_committed(case: &Case<'_>) -> Looked {
             Ok(files) => files,
             Err(why) => {
                 findings.push(
-                    error(format!("git does not say what it tracks in {}: {why}", checkout.root.display()))
-                        .wanted("an answer: without it nobody can say that no secret is committed"),
+                    error(format!(
+                        "git does not say what it tracks in {}: {why}",
+                        checkout.root.display()
+                    ))
+                    .wanted("an answer: without it nobody can say that no secret is committed"),
                 );
                 continue;
             }
@@ -355,7 +403,11 @@ fn not_committed(case: &Case<'_>) -> Looked {
             findings.push(
                 error(format!("git tracks {}", file.display()))
                     .wanted("only templates under version control")
-                    .hint(format!("git -C {} rm --cached {}", checkout.root.display(), file.display()))
+                    .hint(format!(
+                        "git -C {} rm --cached {}",
+                        checkout.root.display(),
+                        file.display()
+                    ))
                     .at(&path, secret.map_or(1, |entry| entry.line())),
             );
         }
@@ -365,9 +417,17 @@ fn not_committed(case: &Case<'_>) -> Looked {
 
 fn is_secret_key(key: &str) -> bool {
     let key = key.to_uppercase();
-    ["PASSWORD", "PASSWD", "SECRET", "TOKEN", "PRIVATE_KEY", "ACCESS_KEY", "API_KEY"]
-        .iter()
-        .any(|word| key.contains(word))
+    [
+        "PASSWORD",
+        "PASSWD",
+        "SECRET",
+        "TOKEN",
+        "PRIVATE_KEY",
+        "ACCESS_KEY",
+        "API_KEY",
+    ]
+    .iter()
+    .any(|word| key.contains(word))
 }
 
 fn example_secrets(case: &Case<'_>) -> Looked {
@@ -375,12 +435,19 @@ fn example_secrets(case: &Case<'_>) -> Looked {
     if config.examples.is_empty() {
         return Err(NotLooked::because("there is no template"));
     }
-    let development = case.settings().target.password.as_ref().map(infra::Secret::expose);
+    let development = case
+        .settings()
+        .target
+        .password
+        .as_ref()
+        .map(infra::Secret::expose);
     let mut findings: Vec<Finding> = Vec::new();
     for file in &config.examples {
         let Ok(document) = &file.document else { continue };
         for entry in document.entries().filter(|entry| is_secret_key(entry.key())) {
-            let Some(value) = value(document, entry.key()).filter(|value| !value.is_empty()) else { continue };
+            let Some(value) = value(document, entry.key()).filter(|value| !value.is_empty()) else {
+                continue;
+            };
             // The development password stands in the platform's Compose file: it is no secret.
             let known = is_placeholder(&value) || Some(value.as_str()) == development;
             if !known && !is_number_or_switch(&value) {

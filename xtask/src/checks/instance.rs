@@ -41,7 +41,8 @@ pub(super) const CHECKS: &[Check] = &[
 
 /// The instance, when this scope looks at it.
 pub(super) fn seen<'a>(case: &Case<'a>) -> Result<&'a InstanceSeen, NotLooked> {
-    case.instance.ok_or_else(|| NotLooked::because("the instance is not in this scope"))
+    case.instance
+        .ok_or_else(|| NotLooked::because("the instance is not in this scope"))
 }
 
 fn container(case: &Case<'_>) -> Looked {
@@ -83,16 +84,21 @@ fn port(case: &Case<'_>) -> Looked {
     let finding = match &seen.target.port_holder {
         None => error(format!("nobody listens on port {}", target.port)),
         Some(Holder::Container(name)) if *name != target.container && target.control != Control::PgCtl => {
-            error(format!("port {} belongs to container {name}", target.port)).hint(format!("docker stop {name}"))
+            error(format!("port {} belongs to container {name}", target.port))
+                .hint(format!("docker stop {name}"))
         }
         Some(holder @ Holder::Process(Some(process)))
-            if target.control == Control::Compose && !process.contains("docker") && seen.target.container.is_none() =>
+            if target.control == Control::Compose
+                && !process.contains("docker")
+                && seen.target.container.is_none() =>
         {
             error(format!("port {} belongs to {holder}", target.port))
         }
         Some(_) => return Ok(Vec::new()),
     };
-    Ok(vec![finding.wanted(format!("the target on port {}", target.port))])
+    Ok(vec![
+        finding.wanted(format!("the target on port {}", target.port)),
+    ])
 }
 
 fn answers(case: &Case<'_>) -> Looked {
@@ -101,30 +107,46 @@ fn answers(case: &Case<'_>) -> Looked {
         return Ok(Vec::new());
     }
     let target = &case.settings().target;
-    let why = seen.target.problem.clone().unwrap_or_else(|| "it does not run".to_owned());
+    let why = seen
+        .target
+        .problem
+        .clone()
+        .unwrap_or_else(|| "it does not run".to_owned());
     Ok(vec![
-        error(format!("the target {}@{}:{} cannot be asked: {why}", target.user, target.host, target.port))
-            .hint("cargo xtask doctor"),
+        error(format!(
+            "the target {}@{}:{} cannot be asked: {why}",
+            target.user, target.host, target.port
+        ))
+        .hint("cargo xtask doctor"),
     ])
 }
 
 fn connections(case: &Case<'_>) -> Looked {
     let seen = seen(case)?;
-    let server = seen.target.server.as_ref().ok_or_else(|| NotLooked::because("the instance does not answer"))?;
+    let server = seen
+        .target
+        .server
+        .as_ref()
+        .ok_or_else(|| NotLooked::because("the instance does not answer"))?;
     let usable = server.max_connections.saturating_sub(server.reserved_connections);
     let expected = case.settings().limits.expected_connections;
     let mut findings = Vec::new();
     if server.connections * 10 >= usable * 9 {
         findings.push(
-            error(format!("{} of {usable} connections are in use", server.connections))
-                .hint("cargo xtask doctor"),
+            error(format!(
+                "{} of {usable} connections are in use",
+                server.connections
+            ))
+            .hint("cargo xtask doctor"),
         );
     }
     if expected > usable {
         findings.push(
-            warning(format!("all pools together may open {expected} connections, and {usable} are allowed"))
-                .wanted("max_connections above limits.expected-connections")
-                .hint("ALTER SYSTEM SET max_connections = 200;"),
+            warning(format!(
+                "all pools together may open {expected} connections, and {usable} are allowed"
+            ))
+            .wanted("max_connections above limits.expected-connections")
+            .hint("ALTER SYSTEM SET max_connections = 200;"),
         );
     }
     Ok(findings)

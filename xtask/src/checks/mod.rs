@@ -165,7 +165,8 @@ impl<'a> Case<'a> {
 
     /// Configuration files.
     pub fn config(&self) -> Result<&'a ConfigSeen, NotLooked> {
-        self.config.ok_or_else(|| NotLooked::because("configuration files are not in this scope"))
+        self.config
+            .ok_or_else(|| NotLooked::because("configuration files are not in this scope"))
     }
 }
 

@@ -32,18 +32,26 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn application(case: &Case<'_>) -> Looked {
     let seen = super::instance::seen(case)?;
-    if seen.databases.values().all(|database| database.application_role.is_none()) {
+    if seen
+        .databases
+        .values()
+        .all(|database| database.application_role.is_none())
+    {
         return Err(super::NotLooked::because("no .env file names a login"));
     }
     each(case, |name, database| match &database.application_role {
         None => vec![error(format!("no .env file names a login for {name}"))],
         Some(Err(why)) => vec![
-            error(format!("the login of .env does not work for {name}: {why}"))
-                .hint("cargo xtask doctor"),
+            error(format!("the login of .env does not work for {name}: {why}")).hint("cargo xtask doctor"),
         ],
         Some(Ok(refused)) => refused
             .iter()
-            .map(|one| error(format!("{} on {} of {name} is refused: {}", one.what, one.object, one.why)))
+            .map(|one| {
+                error(format!(
+                    "{} on {} of {name} is refused: {}",
+                    one.what, one.object, one.why
+                ))
+            })
             .collect(),
     })
 }
@@ -53,18 +61,29 @@ fn read_only(case: &Case<'_>) -> Looked {
         if health.writing_readers.is_empty() {
             return Vec::new();
         }
-        vec![error(format!("read-only roles may write in {name}: {}", some(&health.writing_readers)))]
+        vec![error(format!(
+            "read-only roles may write in {name}: {}",
+            some(&health.writing_readers)
+        ))]
     })
 }
 
 fn isolation(case: &Case<'_>) -> Looked {
     each_health(case, |name, health| {
-        let servers = health.foreign_servers.iter().map(|server| format!("foreign server {server}"));
-        let ways = health.extensions.iter().filter(|e| matches!(e.as_str(), "dblink" | "postgres_fdw"));
+        let servers = health
+            .foreign_servers
+            .iter()
+            .map(|server| format!("foreign server {server}"));
+        let ways = health
+            .extensions
+            .iter()
+            .filter(|e| matches!(e.as_str(), "dblink" | "postgres_fdw"));
         let ways = ways.map(|extension| format!("extension {extension}"));
         servers
             .chain(ways)
-            .map(|way| error(format!("database {name} has {way}")).wanted("no way from one database into another"))
+            .map(|way| {
+                error(format!("database {name} has {way}")).wanted("no way from one database into another")
+            })
             .collect()
     })
 }

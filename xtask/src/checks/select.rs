@@ -100,7 +100,10 @@ mod tests {
         };
         let error = select(Scope::Config, &wanted).err().unwrap();
         assert_eq!(error.nearest.as_deref(), Some("env.one-instance"));
-        assert_eq!(nearest("jnit", ["text", "json", "junit"].into_iter()).as_deref(), Some("junit"));
+        assert_eq!(
+            nearest("jnit", ["text", "json", "junit"].into_iter()).as_deref(),
+            Some("junit")
+        );
         assert_eq!(nearest("zzzzzzzzz", ["text"].into_iter()), None);
     }
 

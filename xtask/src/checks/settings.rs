@@ -78,21 +78,38 @@ fn target(case: &Case<'_>) -> Looked {
         return Err(NotLooked::because("the target is not started through Compose"));
     }
     let compose = super::compose::platform(case)?;
-    let Some(service) = compose.services.iter().find(|service| service.name == target.service) else {
+    let Some(service) = compose
+        .services
+        .iter()
+        .find(|service| service.name == target.service)
+    else {
         let names: Vec<&str> = compose.services.iter().map(|s| s.name.as_str()).collect();
-        let finding = error(format!("target.service is {}, which {} does not define", target.service, compose.path.display()))
-            .wanted(format!("one of {}", names.join(", ")));
+        let finding = error(format!(
+            "target.service is {}, which {} does not define",
+            target.service,
+            compose.path.display()
+        ))
+        .wanted(format!("one of {}", names.join(", ")));
         return Ok(vec![place(case, finding, "target.service")]);
     };
     let mut findings = Vec::new();
     let mut differ = |setting: &str, wanted: &str, found: Option<&str>| {
-        let Some(found) = found.filter(|found| *found != wanted) else { return };
-        let finding = error(format!("{setting} is {wanted}, but service {} has {found}", service.name))
-            .wanted(format!("the same in {}:{}", compose.path.display(), service.line));
+        let Some(found) = found.filter(|found| *found != wanted) else {
+            return;
+        };
+        let finding = error(format!(
+            "{setting} is {wanted}, but service {} has {found}",
+            service.name
+        ))
+        .wanted(format!("the same in {}:{}", compose.path.display(), service.line));
         findings.push(place(case, finding, setting));
     };
     let text = |located: &Option<infra::compose::file::Located>| located.as_ref().map(|l| l.text.clone());
-    differ("target.container", &target.container, text(&service.container_name).as_deref());
+    differ(
+        "target.container",
+        &target.container,
+        text(&service.container_name).as_deref(),
+    );
     differ("target.image", &target.image, text(&service.image).as_deref());
     let user = service.environment.get("POSTGRES_USER").map(|l| l.text.as_str());
     differ("target.user", &target.user, user);
@@ -109,15 +126,26 @@ fn redis(case: &Case<'_>) -> Looked {
         return Err(NotLooked::because("Redis is not started through Compose"));
     }
     let compose = super::compose::labeler(case)?;
-    let Some(service) = compose.services.iter().find(|service| service.name == redis.service) else {
-        let finding = error(format!("redis.service is {}, which {} does not define", redis.service, compose.path.display()));
+    let Some(service) = compose
+        .services
+        .iter()
+        .find(|service| service.name == redis.service)
+    else {
+        let finding = error(format!(
+            "redis.service is {}, which {} does not define",
+            redis.service,
+            compose.path.display()
+        ));
         return Ok(vec![place(case, finding, "redis.service")]);
     };
     if service.ports.iter().any(|port| port.port == redis.port) {
         return Ok(Vec::new());
     }
-    let finding = error(format!("redis.port is {}, which service {} does not publish", redis.port, service.name))
-        .wanted(format!("the port of {}:{}", compose.path.display(), service.line));
+    let finding = error(format!(
+        "redis.port is {}, which service {} does not publish",
+        redis.port, service.name
+    ))
+    .wanted(format!("the port of {}:{}", compose.path.display(), service.line));
     Ok(vec![place(case, finding, "redis.port")])
 }
 
@@ -129,13 +157,20 @@ pub(super) fn labeler<'a>(case: &Case<'a>) -> Result<&'a std::path::Path, NotLoo
         .ok_or_else(|| NotLooked::because("the labeler's checkout is not here"))
 }
 
+/// Whether a value is the team's, and not this machine's or this command's.
+pub(super) fn is_the_teams(case: &Case<'_>, setting: &str) -> bool {
+    match case.loaded.origins.get(setting).map(|(_, origin)| origin) {
+        Some(Origin::File(file, _)) => !file.contains("local.toml"),
+        Some(Origin::Environment(_) | Origin::Flag) => false,
+        Some(Origin::Guide) | None => true,
+    }
+}
+
 /// Where a setting was given its value: a file's line, else the settings file as a whole.
 fn place(case: &Case<'_>, finding: Finding, setting: &str) -> Finding {
     match case.loaded.origins.get(setting).map(|(_, origin)| origin) {
         Some(Origin::File(file, line)) => finding.at(&case.root.join(file), *line),
         Some(Origin::Environment(_) | Origin::Flag) => finding,
-        Some(Origin::Guide) | None => {
-            finding.at(&case.root.join("infra").join("migration.toml"), 0)
-        }
+        Some(Origin::Guide) | None => finding.at(&case.root.join("infra").join("migration.toml"), 0),
     }
 }

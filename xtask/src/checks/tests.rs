@@ -25,10 +25,26 @@ fn every_check_of_configuration_fails_for_its_own_fault() {
         let verdict = verdicts.0.iter().find(|v| v.check.id == fault.check).unwrap();
         let findings = verdict.outcome.findings();
         assert_eq!(findings.len(), 1, "{}: {findings:?}", fault.check);
-        assert!(findings[0].found.contains(fault.found), "{}: {}", fault.check, findings[0]);
+        assert!(
+            findings[0].found.contains(fault.found),
+            "{}: {}",
+            fault.check,
+            findings[0]
+        );
         let place = findings[0].place.as_ref().unwrap();
-        assert!(place.file.ends_with(fault.file), "{}: {}", fault.check, findings[0]);
-        assert_eq!(place.line, tree.line(fault.file, fault.line), "{}: {}", fault.check, findings[0]);
+        assert!(
+            place.file.ends_with(fault.file),
+            "{}: {}",
+            fault.check,
+            findings[0]
+        );
+        assert_eq!(
+            place.line,
+            tree.line(fault.file, fault.line),
+            "{}: {}",
+            fault.check,
+            findings[0]
+        );
     }
 }
 
@@ -38,7 +54,11 @@ fn no_check_of_configuration_is_without_a_fault() {
     for check in config {
         // Without any checkout there is no file to name: tested by itself below.
         let own = check.id == "settings.repositories";
-        assert!(own || FAULTS.iter().any(|fault| fault.check == check.id), "{} has no fault", check.id);
+        assert!(
+            own || FAULTS.iter().any(|fault| fault.check == check.id),
+            "{} has no fault",
+            check.id
+        );
     }
 }
 
@@ -73,13 +93,23 @@ fn ten_planted_faults_are_found_with_file_and_line_in_every_form() {
         let checks = json["checks"].as_array().unwrap();
         let found = &checks.iter().find(|check| check["id"] == fault.check).unwrap()["findings"];
         assert_eq!(found.as_array().unwrap().len(), 1, "{}: {found}", fault.check);
-        assert!(found[0]["place"]["file"].as_str().unwrap().ends_with(fault.file), "{found}");
+        assert!(
+            found[0]["place"]["file"].as_str().unwrap().ends_with(fault.file),
+            "{found}"
+        );
         assert_eq!(found[0]["place"]["line"], line, "{found}");
-        let case = cases.iter().find(|case| case.attribute("name") == fault.check).unwrap();
+        let case = cases
+            .iter()
+            .find(|case| case.attribute("name") == fault.check)
+            .unwrap();
         assert!(case.attribute("file").ends_with(fault.file));
         assert_eq!(case.attribute("line"), line.to_string());
         let failure = case.all("failure");
-        assert!(failure[0].attribute("message").contains(fault.found), "{}", fault.check);
+        assert!(
+            failure[0].attribute("message").contains(fault.found),
+            "{}",
+            fault.check
+        );
         let annotation = format!("::error title={},file={},line={line}::", fault.check, fault.file);
         assert!(github.contains(&annotation), "{annotation}\n{github}");
     }
@@ -89,7 +119,11 @@ fn ten_planted_faults_are_found_with_file_and_line_in_every_form() {
 fn the_clean_tree_makes_no_annotation_and_no_failure() {
     let verdicts = Tree::clean().verdicts();
     assert_eq!(crate::report::annotations(&verdicts, None), "");
-    assert!(xml::parse(&crate::report::junit(&verdicts)).all("failure").is_empty());
+    assert!(
+        xml::parse(&crate::report::junit(&verdicts))
+            .all("failure")
+            .is_empty()
+    );
     assert_eq!(verdicts.exit(), crate::model::Exit::Ok);
 }
 
@@ -107,7 +141,11 @@ fn no_secret_of_a_file_reaches_a_finding() {
 #[test]
 fn two_redis_on_one_port_are_a_warning() {
     let tree = Tree::clean();
-    tree.edit(tree::PLATFORM_COMPOSE, "PLATFORM_REDIS_PORT:-6380", "PLATFORM_REDIS_PORT:-6379");
+    tree.edit(
+        tree::PLATFORM_COMPOSE,
+        "PLATFORM_REDIS_PORT:-6380",
+        "PLATFORM_REDIS_PORT:-6379",
+    );
     assert_eq!(tree.verdicts().exit(), crate::model::Exit::WarningsOnly);
 }
 
@@ -115,5 +153,8 @@ fn two_redis_on_one_port_are_a_warning() {
 fn the_page_of_checks_is_fresh() {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/checks.md");
     let text = std::fs::read_to_string(file).unwrap().replace("\r\n", "\n");
-    assert!(text == super::page(), "run: cargo xtask verify --list --markdown > docs/checks.md");
+    assert!(
+        text == super::page(),
+        "run: cargo xtask verify --list --markdown > docs/checks.md"
+    );
 }

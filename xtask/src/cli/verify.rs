@@ -83,7 +83,8 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
     for (format, file) in &sinks {
         let text = match *format {
             "json" => {
-                let document = report::VerifyDocument::new(&verdicts, args.scope, &context.loaded.profile, exit);
+                let document =
+                    report::VerifyDocument::new(&verdicts, args.scope, &context.loaded.profile, exit);
                 serde_json::to_string_pretty(&document)? + "\n"
             }
             "junit" => report::junit(&verdicts),
@@ -104,7 +105,10 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
     }
     if exit == Exit::Preconditions {
         let target = &context.loaded.settings.target;
-        let message = format!("no service is reachable on {}:{}; nothing could be checked there", target.host, target.port);
+        let message = format!(
+            "no service is reachable on {}:{}; nothing could be checked there",
+            target.host, target.port
+        );
         return Err(Ending::new(exit, message).hint("cargo xtask doctor").into());
     }
     Ok(exit)
@@ -149,29 +153,45 @@ fn sinks(args: &VerifyArgs) -> anyhow::Result<Vec<Sink>> {
             Some((name, file)) => (name, Some(PathBuf::from(file))),
             None => (word.as_str(), None),
         };
-        let known = FORMATS.iter().copied().find(|known| *known == name).ok_or_else(|| {
-            unknown(UnknownName {
-                what: "format",
-                name: name.to_owned(),
-                nearest: nearest(name, FORMATS.into_iter()),
-            })
-        })?;
+        let known = FORMATS
+            .iter()
+            .copied()
+            .find(|known| *known == name)
+            .ok_or_else(|| {
+                unknown(UnknownName {
+                    what: "format",
+                    name: name.to_owned(),
+                    nearest: nearest(name, FORMATS.into_iter()),
+                })
+            })?;
         sinks.push((known, file));
     }
     if let Some(output) = &args.output {
         // People read text and runners read commands on standard output; the file is for the other one.
         let for_file = |(name, file): &&mut Sink| file.is_none() && !matches!(*name, "text" | "github");
         let alone = sinks.len() == 1;
-        let chosen = if alone { sinks.first_mut() } else { sinks.iter_mut().find(for_file) };
+        let chosen = if alone {
+            sinks.first_mut()
+        } else {
+            sinks.iter_mut().find(for_file)
+        };
         if let Some((_, file)) = chosen {
             *file = Some(output.clone());
         }
     }
-    let documents: Vec<&str> = sinks.iter().filter(|(_, file)| file.is_none()).map(|(name, _)| *name).collect();
+    let documents: Vec<&str> = sinks
+        .iter()
+        .filter(|(_, file)| file.is_none())
+        .map(|(name, _)| *name)
+        .collect();
     let machine = documents.iter().any(|name| matches!(*name, "json" | "junit"));
     if machine && documents.len() > 1 {
         let message = format!("{} cannot share standard output", documents.join(" and "));
-        let file = if documents.contains(&"junit") { "junit=verify.xml" } else { "json=verify.json" };
+        let file = if documents.contains(&"junit") {
+            "junit=verify.xml"
+        } else {
+            "json=verify.json"
+        };
         return Err(Ending::new(Exit::Usage, message)
             .hint(format!("cargo xtask verify --format text,{file}"))
             .into());

@@ -90,10 +90,18 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
         dirs.find(|dir| repositories::first_file(dir, names).is_some())
     });
     let platform_compose = infrastructure.as_ref().and_then(|dir| {
-        compose_of(dir, &settings.platform.compose_files, &settings.platform.compose_env)
+        compose_of(
+            dir,
+            &settings.platform.compose_files,
+            &settings.platform.compose_env,
+        )
     });
     let labeler_compose = labeler.as_ref().and_then(|root| {
-        compose_of(root, &settings.labeler.compose_files, &settings.labeler.compose_env)
+        compose_of(
+            root,
+            &settings.labeler.compose_files,
+            &settings.labeler.compose_env,
+        )
     });
     let init_scripts = platform_compose.as_ref().map(init_scripts).unwrap_or_default();
     let (mut env_files, mut examples, mut alembic) = (Vec::new(), Vec::new(), None);
@@ -133,11 +141,17 @@ fn templates(root: &Path, setting: &Path) -> Vec<EnvText> {
             paths.push(at_root);
         }
     }
-    paths.into_iter().filter(|path| path.exists()).map(env_text).collect()
+    paths
+        .into_iter()
+        .filter(|path| path.exists())
+        .map(env_text)
+        .collect()
 }
 
 fn env_text(path: PathBuf) -> EnvText {
-    let document = std::fs::read(&path).map(Document::parse).map_err(|error| error.to_string());
+    let document = std::fs::read(&path)
+        .map(Document::parse)
+        .map_err(|error| error.to_string());
     EnvText { path, document }
 }
 
@@ -166,9 +180,15 @@ fn compose(path: &Path, variables: &std::collections::BTreeMap<String, String>) 
 
 /// What the PostgreSQL image runs on an empty volume, in its order.
 fn init_scripts(compose: &ComposeSeen) -> Vec<TextFile> {
-    let Ok(file) = &compose.file else { return Vec::new() };
+    let Ok(file) = &compose.file else {
+        return Vec::new();
+    };
     let folder = compose.path.parent().unwrap_or(Path::new("."));
-    let mounts = file.services.iter().filter(|s| s.is_postgres()).flat_map(|s| &s.mounts);
+    let mounts = file
+        .services
+        .iter()
+        .filter(|s| s.is_postgres())
+        .flat_map(|s| &s.mounts);
     let mut paths = Vec::new();
     for mount in mounts.filter(|m| m.target.starts_with("/docker-entrypoint-initdb.d")) {
         // Messages read better without the dot.
@@ -187,7 +207,12 @@ fn init_scripts(compose: &ComposeSeen) -> Vec<TextFile> {
 fn alembic_files(backend: &Path, versions: &Path) -> AlembicFiles {
     let versions = backend.join(versions);
     let sources = infra::alembic::revision_files(&versions)
-        .map(|files| files.into_iter().map(|(path, text)| TextFile { path, text }).collect())
+        .map(|files| {
+            files
+                .into_iter()
+                .map(|(path, text)| TextFile { path, text })
+                .collect()
+        })
         .map_err(|error| error.to_string());
     AlembicFiles {
         sources,

@@ -71,11 +71,17 @@ pub fn look_at_instance(eyes: &Eyes<'_>, vault: &mut Vault) -> InstanceSeen {
     let server = servers::target(eyes.settings, vault, "");
     let backup = last_backup(eyes);
     let databases = target.databases.keys().map(|name| {
-        let real = eyes.settings.databases.get(name).map_or(name.as_str(), |d| d.name.as_str());
+        let real = eyes
+            .settings
+            .databases
+            .get(name)
+            .map_or(name.as_str(), |d| d.name.as_str());
         let seen = DatabaseSeen {
             health: health::database(eyes.runner, &server, real).map_err(|error| error.to_string()),
             application_role: application_role(eyes, &target, &env_files, vault, name, real),
-            rows: backup.as_ref().and_then(|run| rows(eyes, &server, run, name, real)),
+            rows: backup
+                .as_ref()
+                .and_then(|run| rows(eyes, &server, run, name, real)),
         };
         (name.clone(), seen)
     });
@@ -93,7 +99,8 @@ pub fn look_at_instance(eyes: &Eyes<'_>, vault: &mut Vault) -> InstanceSeen {
 fn last_backup(eyes: &Eyes<'_>) -> Option<RunDir> {
     let mut runs = RunDir::all(&eyes.workspace.runs());
     runs.reverse();
-    runs.into_iter().find(|run| BackupManifest::path(&run.backup()).is_file())
+    runs.into_iter()
+        .find(|run| BackupManifest::path(&run.backup()).is_file())
 }
 
 /// The same server as the application logs in: role and password of `.env`, over an address that wants the password.
@@ -117,7 +124,14 @@ fn application_role(
         }
         None => {
             let port = mapping.port.value.as_ref()?.parse().ok()?;
-            servers::over_tcp(label, mapping.host.value.as_deref()?, port, user, password, settings)
+            servers::over_tcp(
+                label,
+                mapping.host.value.as_deref()?,
+                port,
+                user,
+                password,
+                settings,
+            )
         }
     };
     Some(health::refused(eyes.runner, &server, real).map_err(|error| {
@@ -133,8 +147,14 @@ fn rows(eyes: &Eyes<'_>, server: &Server, run: &RunDir, name: &str, real: &str) 
         Ok(backup) => backup?,
         Err(error) => return Some(Err(format!("{error:#}"))),
     };
-    let counted = backup.manifest.tables.iter().filter(|(_, facts)| facts.not_counted.is_none());
-    let before: Vec<(&str, u64)> = counted.map(|(table, facts)| (table.as_str(), facts.rows)).collect();
+    let counted = backup
+        .manifest
+        .tables
+        .iter()
+        .filter(|(_, facts)| facts.not_counted.is_none());
+    let before: Vec<(&str, u64)> = counted
+        .map(|(table, facts)| (table.as_str(), facts.rows))
+        .collect();
     let tables: Vec<&str> = before.iter().map(|(table, _)| *table).collect();
     let now = match health::counts(eyes.runner, server, real, &tables) {
         Ok(now) => now,
@@ -148,7 +168,10 @@ fn rows(eyes: &Eyes<'_>, server: &Server, run: &RunDir, name: &str, real: &str) 
 }
 
 /// Renders Alembic's history as SQL and reads the tables from it; nothing connects to a database.
-fn expected_tables(eyes: &Eyes<'_>, labeler: Option<&LabelerSeen>) -> Result<BTreeSet<(String, String)>, String> {
+fn expected_tables(
+    eyes: &Eyes<'_>,
+    labeler: Option<&LabelerSeen>,
+) -> Result<BTreeSet<(String, String)>, String> {
     let labeler = labeler.ok_or("the labeler's checkout is not here")?;
     let python = labeler.python.as_ref().filter(|_| labeler.has_alembic);
     let python = python.ok_or("the labeler's virtual environment with Alembic is not here")?;
@@ -178,7 +201,8 @@ pub fn look_at_application(eyes: &Eyes<'_>) -> ApplicationSeen {
     ApplicationSeen {
         answers: settings.probes.iter().filter_map(ask).collect(),
         port,
-        redis: infra::redis::ping(&redis.host, redis.port, Duration::from_secs(3)).map_err(|error| error.to_string()),
+        redis: infra::redis::ping(&redis.host, redis.port, Duration::from_secs(3))
+            .map_err(|error| error.to_string()),
     }
 }
 
@@ -186,8 +210,15 @@ pub fn look_at_application(eyes: &Eyes<'_>) -> ApplicationSeen {
 pub fn look_at_backups(eyes: &Eyes<'_>, docker: &DockerSeen) -> BackupsSeen {
     let runs = RunDir::all(&eyes.workspace.runs());
     let complete = |run: &&RunDir| BackupManifest::path(&run.backup()).is_file();
-    let incomplete = runs.iter().filter(|run| !complete(run)).map(|run| run.id.to_string());
-    let last = runs.iter().rev().find(complete).map(|run| (run.id.to_string(), read_again(run)));
+    let incomplete = runs
+        .iter()
+        .filter(|run| !complete(run))
+        .map(|run| run.id.to_string());
+    let last = runs
+        .iter()
+        .rev()
+        .find(complete)
+        .map(|run| (run.id.to_string(), read_again(run)));
     let sources = || eyes.settings.databases.values().map(|database| &database.source);
     let old = docker.containers.iter().filter(|container| {
         let ours = sources().any(|source| source.containers.contains(&container.name));
@@ -195,7 +226,12 @@ pub fn look_at_backups(eyes: &Eyes<'_>, docker: &DockerSeen) -> BackupsSeen {
     });
     let volumes = docker.volumes.iter().filter(|volume| {
         let short = volume.labels.get("com.docker.compose.volume");
-        sources().any(|source| source.volumes.iter().any(|name| volume.name == *name || short == Some(name)))
+        sources().any(|source| {
+            source
+                .volumes
+                .iter()
+                .any(|name| volume.name == *name || short == Some(name))
+        })
     });
     BackupsSeen {
         incomplete: incomplete.collect(),
@@ -223,7 +259,12 @@ fn read_again(run: &RunDir) -> Vec<(String, Result<(), String>)> {
 
 fn check(folder: &std::path::Path, name: &str, sum: &str) -> anyhow::Result<()> {
     let (found, _) = infra::files::sha256(&DatabaseBackup::path(folder, name))?;
-    anyhow::ensure!(found == sum, "{name}.json has another SHA-256 than manifest.json says");
+    anyhow::ensure!(
+        found == sum,
+        "{name}.json has another SHA-256 than manifest.json says"
+    );
     let backup = DatabaseBackup::read(folder, name)?;
-    backup.ok_or_else(|| anyhow::anyhow!("{name}.json is missing"))?.check_files(folder)
+    backup
+        .ok_or_else(|| anyhow::anyhow!("{name}.json is missing"))?
+        .check_files(folder)
 }

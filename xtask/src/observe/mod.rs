@@ -24,7 +24,8 @@ pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile,
 pub use docker::DockerSeen;
 pub use env::{EnvSeen, MappingSeen, is_placeholder, learn_kept};
 pub use live::{
-    ApplicationSeen, BackupsSeen, DatabaseSeen, InstanceSeen, look_at_application, look_at_backups, look_at_instance,
+    ApplicationSeen, BackupsSeen, DatabaseSeen, InstanceSeen, look_at_application, look_at_backups,
+    look_at_instance,
 };
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen};

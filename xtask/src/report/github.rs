@@ -20,7 +20,10 @@ pub fn masks<'a>(secrets: impl Iterator<Item = &'a Secret>) -> String {
 
 /// One annotation for each finding; paths are relative to the repository, as GitHub wants them.
 pub fn annotations(verdicts: &Verdicts, repository: Option<&Path>) -> String {
-    verdicts.findings().map(|finding| annotation(finding, repository)).collect()
+    verdicts
+        .findings()
+        .map(|finding| annotation(finding, repository))
+        .collect()
 }
 
 fn annotation(finding: &Finding, repository: Option<&Path>) -> String {
@@ -80,7 +83,13 @@ pub fn job_summary(verdicts: &Verdicts, repository: Option<&Path>) -> String {
             format!("`{}:{}`", relative(&place.file, repository), place.line)
         });
         // Writing to a String cannot fail.
-        let _ = writeln!(out, "| {severity} | `{}` | {} | {} |", finding.id, cell(&finding.found), cell(&place));
+        let _ = writeln!(
+            out,
+            "| {severity} | `{}` | {} | {} |",
+            finding.id,
+            cell(&finding.found),
+            cell(&place)
+        );
     }
     out
 }

@@ -30,15 +30,21 @@ pub fn page(report: &RunReport<'_>, redact: &dyn Fn(&str) -> String) -> String {
     fill(
         TEMPLATE,
         &[
-            ("title", &page.text(&format!("{outcome} - {}", report.document.run))),
+            (
+                "title",
+                &page.text(&format!("{outcome} - {}", report.document.run)),
+            ),
             ("css", CSS),
             ("run", &page.text(&report.document.run)),
             ("tone", tone),
-            ("sign", match tone {
-                "good" => "\u{2713}",
-                "bad" => "!",
-                _ => "\u{21a9}",
-            }),
+            (
+                "sign",
+                match tone {
+                    "good" => "\u{2713}",
+                    "bad" => "!",
+                    _ => "\u{21a9}",
+                },
+            ),
             ("outcome", &page.text(&outcome)),
             ("error", &error),
             ("facts", &page.facts(report)),
@@ -55,7 +61,12 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
     while let Some((before, after)) = rest.split_once("{{") {
         out.push_str(before);
         let (name, after) = after.split_once("}}").unwrap_or((after, ""));
-        out.push_str(values.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value));
+        out.push_str(
+            values
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map_or("", |(_, value)| value),
+        );
         rest = after;
     }
     out.push_str(rest);
@@ -91,15 +102,29 @@ impl Page<'_> {
         let names: Vec<&str> = report.databases.iter().map(|d| d.name.as_str()).collect();
         let bytes: u64 = report.databases.iter().map(|d| d.bytes).sum();
         let facts = [
-            ("Began (UTC)", report.began.replace('T', " ").chars().take(19).collect()),
+            (
+                "Began (UTC)",
+                report.began.replace('T', " ").chars().take(19).collect(),
+            ),
             ("Took", time::seconds(report.seconds)),
-            ("Databases", if names.is_empty() { "none yet".to_owned() } else { names.join(", ") }),
+            (
+                "Databases",
+                if names.is_empty() {
+                    "none yet".to_owned()
+                } else {
+                    names.join(", ")
+                },
+            ),
             ("Data", time::bytes(bytes)),
-            ("Target", format!("{}@{}:{}", target.user, target.host, target.port)),
+            (
+                "Target",
+                format!("{}@{}:{}", target.user, target.host, target.port),
+            ),
             ("Backup", document.backup.display().to_string()),
         ];
         let one = |(name, value): &(&str, String)| {
-            format!("<div><dt>{name}</dt><dd>{}</dd></div>\n", self.text(value))
+            let class = if *name == "Backup" { " class=\"wide\"" } else { "" };
+            format!("<div{class}><dt>{name}</dt><dd>{}</dd></div>\n", self.text(value))
         };
         facts.iter().map(one).collect()
     }
@@ -107,7 +132,11 @@ impl Page<'_> {
     fn sections(&self, report: &RunReport<'_>) -> Vec<Section> {
         let mut sections = Vec::new();
         if !report.databases.is_empty() {
-            let body = report.databases.iter().map(|database| self.database(database)).collect();
+            let body = report
+                .databases
+                .iter()
+                .map(|database| self.database(database))
+                .collect();
             sections.push(("databases", "Databases", body));
         }
         sections.push(("timeline", "Timeline", self.timeline(report)));
@@ -152,7 +181,10 @@ impl Page<'_> {
             ("", "Checksum after"),
         ] {
             // Writing to a String cannot fail.
-            let _ = write!(out, "<th scope=\"col\" role=\"columnheader\" class=\"{class}\">{title}</th>");
+            let _ = write!(
+                out,
+                "<th scope=\"col\" role=\"columnheader\" class=\"{class}\">{title}</th>"
+            );
         }
         out.push_str("</tr></thead>\n<tbody>\n");
         for table in &database.tables {
@@ -163,9 +195,18 @@ impl Page<'_> {
     }
 
     fn table(&self, table: &TableReport) -> String {
-        let short = |sum: &str| self.text(&sum.chars().take(12).collect::<String>());
         let counted = table.not_counted.is_none();
-        let number = |rows: u64| if counted { time::count(rows) } else { "-".to_owned() };
+        let short = |sum: &str| match counted {
+            true => self.text(&sum.chars().take(12).collect::<String>()),
+            false => "-".to_owned(),
+        };
+        let number = |rows: u64| {
+            if counted {
+                time::count(rows)
+            } else {
+                "-".to_owned()
+            }
+        };
         let (after, sum) = match &table.after {
             Some((rows, sum)) => (number(*rows), short(sum)),
             None => ("-".to_owned(), "-".to_owned()),
@@ -200,7 +241,11 @@ impl Page<'_> {
             .max(0.001);
         let one = |bar: &Bar| {
             let percent = |seconds: f64| (seconds / whole * 100.0).clamp(0.0, 100.0);
-            let took = if bar.result == "pending" { "-".to_owned() } else { time::seconds(bar.seconds) };
+            let took = if bar.result == "pending" {
+                "-".to_owned()
+            } else {
+                time::seconds(bar.seconds)
+            };
             format!(
                 "<li class=\"{}\"><span class=\"title\">{}</span><span class=\"track\" aria-hidden=\"true\">\
                  <i style=\"--from:{:.2}%;--long:{:.2}%\"></i></span><span class=\"time\">{took}</span>\
@@ -232,7 +277,12 @@ impl Page<'_> {
                 let _ = writeln!(out, "<p class=\"dim\">wanted: {}</p>", self.text(&finding.wanted));
             }
             if let Some(place) = &finding.place {
-                let _ = writeln!(out, "<p class=\"dim\">{}:{}</p>", self.text(&place.file), place.line);
+                let _ = writeln!(
+                    out,
+                    "<p class=\"dim\">{}:{}</p>",
+                    self.text(&place.file),
+                    place.line
+                );
             }
             for hint in finding.hints.iter().take(2) {
                 let _ = writeln!(out, "<pre tabindex=\"0\">{}</pre>", self.text(hint));
@@ -244,7 +294,8 @@ impl Page<'_> {
     }
 
     fn env(&self, report: &RunReport<'_>) -> String {
-        let mut out = String::from("<p class=\"dim\">Values are masked; the run keeps the previous bytes.</p>\n");
+        let mut out =
+            String::from("<p class=\"dim\">Values are masked; the run keeps the previous bytes.</p>\n");
         for (file, diff) in &report.env_files {
             let _ = writeln!(out, "<h3>{}</h3>", self.text(file));
             if diff.is_empty() {
@@ -252,12 +303,17 @@ impl Page<'_> {
                 continue;
             }
             out.push_str("<pre tabindex=\"0\" role=\"region\" aria-label=\"Changes to the file\">");
-            for line in diff.lines().filter(|line| !line.starts_with("---") && !line.starts_with("+++")) {
+            for line in diff
+                .lines()
+                .filter(|line| !line.starts_with("---") && !line.starts_with("+++"))
+            {
                 let class = match line.chars().next() {
                     Some('+') => "added",
                     Some('-') => "removed",
                     _ => "same",
                 };
+                // The mark of a carriage return has no glyph in most fonts.
+                let line = line.trim_end_matches(['\u{240d}', '\r']);
                 let _ = write!(out, "<span class=\"{class}\">{}</span>", self.text(line));
             }
             out.push_str("</pre>\n");
@@ -267,12 +323,21 @@ impl Page<'_> {
 
     fn next(&self, report: &RunReport<'_>) -> String {
         let one = |(title, command): (&str, String)| {
-            format!("<h3>{title}</h3>\n<pre tabindex=\"0\">{}</pre>\n", self.text(&command))
+            format!(
+                "<h3>{title}</h3>\n<pre tabindex=\"0\">{}</pre>\n",
+                self.text(&command)
+            )
         };
         let mut out: String = commands(report).into_iter().map(one).collect();
         if !report.rolled_back {
-            let undo = report.bars.iter().rev().filter(|bar| matches!(bar.result, "done" | "failed"));
-            let undo: String = undo.map(|bar| format!("<li>undo: {}</li>\n", self.text(&bar.title))).collect();
+            let undo = report
+                .bars
+                .iter()
+                .rev()
+                .filter(|bar| matches!(bar.result, "done" | "failed"));
+            let undo: String = undo
+                .map(|bar| format!("<li>undo: {}</li>\n", self.text(&bar.title)))
+                .collect();
             let _ = write!(
                 out,
                 "<details>\n<summary>What going back does, in this order</summary>\n<ol>\n{undo}</ol>\n</details>\n\

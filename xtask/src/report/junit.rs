@@ -43,7 +43,11 @@ pub fn junit(verdicts: &Verdicts) -> String {
 
 fn case(out: &mut String, verdict: &Verdict) {
     let check = verdict.check;
-    let place = verdict.outcome.findings().iter().find_map(|finding| finding.place.as_ref());
+    let place = verdict
+        .outcome
+        .findings()
+        .iter()
+        .find_map(|finding| finding.place.as_ref());
     let place = place.map_or_else(String::new, |place| {
         format!(" file=\"{}\" line=\"{}\"", escape(&place.file), place.line)
     });
@@ -57,12 +61,17 @@ fn case(out: &mut String, verdict: &Verdict) {
     match &verdict.outcome {
         Outcome::Passed => out.push_str("/>\n"),
         Outcome::Skipped(why) => {
-            let _ = writeln!(out, ">\n      <skipped message=\"{}\"/>\n    </testcase>", escape(why));
+            let _ = writeln!(
+                out,
+                ">\n      <skipped message=\"{}\"/>\n    </testcase>",
+                escape(why)
+            );
         }
         Outcome::Found(findings) => {
             out.push_str(">\n");
-            let (errors, others): (Vec<&Finding>, Vec<&Finding>) =
-                findings.iter().partition(|finding| finding.severity == Severity::Error);
+            let (errors, others): (Vec<&Finding>, Vec<&Finding>) = findings
+                .iter()
+                .partition(|finding| finding.severity == Severity::Error);
             for finding in errors {
                 let _ = writeln!(
                     out,
@@ -73,7 +82,10 @@ fn case(out: &mut String, verdict: &Verdict) {
                 );
             }
             if !others.is_empty() {
-                let texts: Vec<String> = others.iter().map(|finding| escape(&finding.to_string())).collect();
+                let texts: Vec<String> = others
+                    .iter()
+                    .map(|finding| escape(&finding.to_string()))
+                    .collect();
                 let _ = writeln!(out, "      <system-out>{}</system-out>", texts.join("\n"));
             }
             out.push_str("    </testcase>\n");

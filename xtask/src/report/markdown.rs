@@ -46,14 +46,23 @@ pub fn page(report: &RunReport<'_>, redact: &dyn Fn(&str) -> String) -> String {
             );
         }
         out.push('\n');
-        let differing = report.databases.iter().flat_map(|d| d.tables.iter().map(move |t| (d, t)));
+        let differing = report
+            .databases
+            .iter()
+            .flat_map(|d| d.tables.iter().map(move |t| (d, t)));
         for (database, table) in differing.filter(|(_, t)| t.after.is_some() && !t.is_equal()) {
             let _ = writeln!(out, "- `{}` of {} differs", table.name, database.name);
         }
     }
     out.push_str("| Step | Took | Result |\n|---|--:|---|\n");
     for bar in &report.bars {
-        let _ = writeln!(out, "| {} | {} | {} |", cell(&bar.title), time::seconds(bar.seconds), bar.result);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            cell(&bar.title),
+            time::seconds(bar.seconds),
+            bar.result
+        );
     }
     if !document.findings.is_empty() {
         out.push_str("\n## Findings\n\n");
@@ -74,5 +83,7 @@ pub fn page(report: &RunReport<'_>, redact: &dyn Fn(&str) -> String) -> String {
 }
 
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace(['\r', '\n'], " ").replace('<', "&lt;")
+    text.replace('|', "\\|")
+        .replace(['\r', '\n'], " ")
+        .replace('<', "&lt;")
 }

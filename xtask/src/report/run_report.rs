@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use backend_env::Document;
-use infra::postgres::manifest::DatabaseManifest;
+use infra::postgres::manifest::{DatabaseManifest, TableKind};
 
 use super::documents::RunDocument;
 use crate::engine::{Entry, JournalEvent};
@@ -67,6 +67,8 @@ pub struct TableReport {
     pub after: Option<(u64, String)>,
     /// Why rows and checksum say nothing.
     pub not_counted: Option<String>,
+    /// Whether its rows are those of its partitions.
+    pub partitioned: bool,
 }
 
 impl TableReport {
@@ -81,8 +83,16 @@ impl<'a> RunReport<'a> {
     ///
     /// # Errors
     /// When a manifest is there and cannot be read.
-    pub fn load(plan: &Plan, entries: &[Entry], run: &RunDir, document: &'a RunDocument) -> anyhow::Result<Self> {
-        let times: Vec<SystemTime> = entries.iter().filter_map(|e| humantime::parse_rfc3339(&e.at).ok()).collect();
+    pub fn load(
+        plan: &Plan,
+        entries: &[Entry],
+        run: &RunDir,
+        document: &'a RunDocument,
+    ) -> anyhow::Result<Self> {
+        let times: Vec<SystemTime> = entries
+            .iter()
+            .filter_map(|e| humantime::parse_rfc3339(&e.at).ok())
+            .collect();
         let first = times.first().copied().unwrap_or(SystemTime::UNIX_EPOCH);
         let last = times.last().copied().unwrap_or(first);
         let mut databases = Vec::new();
@@ -109,8 +119,12 @@ impl<'a> RunReport<'a> {
             return ("Rolled back: the old instances are in charge".to_owned(), "quiet");
         }
         if self.document.verified {
-            let tables: usize = self.databases.iter().map(|d| d.tables.len()).sum();
-            let text = format!("Done and checked: {tables} tables compared equal");
+            let tables = self.databases.iter().flat_map(|d| &d.tables);
+            let equal = tables.filter(|t| t.not_counted.is_none() && t.is_equal()).count();
+            let text = match equal {
+                1 => "Done and checked: one table compared equal".to_owned(),
+                _ => format!("Done and checked: {equal} tables compared equal"),
+            };
             return (text, "good");
         }
         let failed = self.bars.iter().find(|bar| bar.result == "failed");
@@ -164,6 +178,7 @@ fn database(backup: &DatabaseBackup, restored: Option<&DatabaseManifest>) -> Dat
             before: (before.rows, before.checksum.to_string()),
             after: after.map(|after| (after.rows, after.checksum.to_string())),
             not_counted: before.not_counted.clone(),
+            partitioned: before.kind == TableKind::Partitioned,
         }
     });
     let mut tables: Vec<TableReport> = tables.collect();
@@ -181,14 +196,19 @@ fn database(backup: &DatabaseBackup, restored: Option<&DatabaseManifest>) -> Dat
 fn env_files(plan: &Plan) -> anyhow::Result<Vec<(String, String)>> {
     let mut diffs = Vec::new();
     for step in &plan.steps {
-        let Action::Cutover(cutover) = &step.action else { continue };
+        let Action::Cutover(cutover) = &step.action else {
+            continue;
+        };
         for env in cutover.files.iter().filter(|env| env.before.exists()) {
             let read = |path: &std::path::Path| {
                 std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))
             };
             let before = Document::parse(read(&env.before)?);
             let now = Document::parse(read(&env.path)?);
-            diffs.push((env.path.display().to_string(), before.diff(&now).masked("before", "now")));
+            diffs.push((
+                env.path.display().to_string(),
+                before.diff(&now).masked("before", "now"),
+            ));
         }
     }
     Ok(diffs)
@@ -218,10 +238,11 @@ pub fn write_reports(
     Ok(())
 }
 
-/// The rows of a database on both sides.
+/// The rows of a database on both sides, each row once: a partitioned table's are its partitions'.
 pub fn rows(database: &DatabaseReport) -> (u64, Option<u64>) {
-    let before = database.tables.iter().map(|table| table.before.0).sum();
-    let after = database.tables.iter().map(|table| table.after.as_ref().map(|after| after.0)).sum();
+    let own = || database.tables.iter().filter(|table| !table.partitioned);
+    let before = own().map(|table| table.before.0).sum();
+    let after = own().map(|table| table.after.as_ref().map(|after| after.0)).sum();
     (before, after)
 }
 
@@ -233,9 +254,11 @@ pub fn commands(report: &RunReport<'_>) -> Vec<(&'static str, String)> {
     }
     let back = ("Go back", format!("cargo xtask rollback {run}"));
     if report.document.verified {
-        let clean = ("Clean up, when you are sure", format!("cargo xtask cleanup {run}"));
+        let clean = (
+            "Clean up, when you are sure",
+            format!("cargo xtask cleanup {run}"),
+        );
         return vec![("Check again", "cargo xtask verify".to_owned()), back, clean];
     }
     vec![("Go on", format!("cargo xtask migrate --resume {run}")), back]
 }
-

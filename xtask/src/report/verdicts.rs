@@ -92,7 +92,12 @@ pub fn text(verdicts: &Verdicts, terminal: &Terminal) -> String {
             crate::checks::Outcome::Skipped(why) => why.as_str(),
             _ => verdict.check.meaning,
         };
-        let _ = writeln!(out, "  {}  {:<width$}  {said}", terminal.paint(word, code), verdict.check.id);
+        let _ = writeln!(
+            out,
+            "  {}  {:<width$}  {said}",
+            terminal.paint(word, code),
+            verdict.check.id
+        );
         for finding in verdict.outcome.findings() {
             finding_text(&mut out, finding);
         }
@@ -114,7 +119,11 @@ fn finding_text(out: &mut String, finding: &Finding) {
     };
     let _ = writeln!(out, "      {severity}: {}", finding.found);
     if let Some(place) = &finding.place {
-        let line = if place.line > 0 { format!(":{}", place.line) } else { String::new() };
+        let line = if place.line > 0 {
+            format!(":{}", place.line)
+        } else {
+            String::new()
+        };
         let _ = writeln!(out, "        at {}{line}", place.file);
     }
     if !finding.wanted.is_empty() {

@@ -49,7 +49,11 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "settings.target",
-        |t| t.edit(SETTINGS, "container = \"platform-postgres\"", "container = \"postgres\""),
+        |t| t.edit(
+            SETTINGS,
+            "container = \"platform-postgres\"",
+            "container = \"postgres\""
+        ),
         "target.container is postgres, but service postgres has platform-postgres",
         SETTINGS,
         "container = \"postgres\"",
@@ -117,7 +121,11 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "env.readers-agree",
-        |t| t.edit(ENV, "PLATFORM_DB_HOST=localhost", "PLATFORM_DB_HOST=localhost\t# here"),
+        |t| t.edit(
+            ENV,
+            "PLATFORM_DB_HOST=localhost",
+            "PLATFORM_DB_HOST=localhost\t# here"
+        ),
         "readers differ",
         ENV,
         "PLATFORM_DB_HOST",
@@ -125,7 +133,11 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "env.placeholders",
-        |t| t.edit(ENV, "S3_SECRET_KEY=a-secret-of-nobody", "S3_SECRET_KEY=<get-from-platform-team>"),
+        |t| t.edit(
+            ENV,
+            "S3_SECRET_KEY=a-secret-of-nobody",
+            "S3_SECRET_KEY=<get-from-platform-team>"
+        ),
         "S3_SECRET_KEY still has the template's value",
         ENV,
         "S3_SECRET_KEY",
@@ -157,7 +169,11 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "compose.no-old-instances",
-        |t| t.edit(LABELER_COMPOSE, "services:\n", "services:\n  postgres-user:\n    image: postgres:16-alpine\n\n"),
+        |t| t.edit(
+            LABELER_COMPOSE,
+            "services:\n",
+            "services:\n  postgres-user:\n    image: postgres:16-alpine\n\n"
+        ),
         "service postgres-user is a PostgreSQL server",
         LABELER_COMPOSE,
         "postgres-user",
@@ -211,7 +227,11 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "compose.ports",
-        |t| t.edit(PLATFORM_COMPOSE, "PLATFORM_POSTGRES_PORT:-5432", "PLATFORM_POSTGRES_PORT:-6379"),
+        |t| t.edit(
+            PLATFORM_COMPOSE,
+            "PLATFORM_POSTGRES_PORT:-5432",
+            "PLATFORM_POSTGRES_PORT:-6379"
+        ),
         "service postgres publishes port 6379",
         PLATFORM_COMPOSE,
         "- \"127.0.0.1:${PLATFORM_POSTGRES_PORT",
@@ -219,7 +239,11 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "alembic.history",
-        |t| t.edit(HEAD, "down_revision = \"d4085f2a7b14\"", "down_revision = \"0123456789ab\""),
+        |t| t.edit(
+            HEAD,
+            "down_revision = \"d4085f2a7b14\"",
+            "down_revision = \"0123456789ab\""
+        ),
         "follows revision 0123456789ab, which no file defines",
         HEAD,
         "down_revision",
@@ -227,7 +251,11 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "alembic.one-head",
-        |t| t.edit(HEAD, "down_revision = \"d4085f2a7b14\"", "down_revision = \"c93e1b6f8d03\""),
+        |t| t.edit(
+            HEAD,
+            "down_revision = \"d4085f2a7b14\"",
+            "down_revision = \"c93e1b6f8d03\""
+        ),
         "the history has the heads d4085f2a7b14, e5b1946c3f25",
         HEAD,
         "down_revision",

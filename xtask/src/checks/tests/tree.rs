@@ -26,7 +26,11 @@ impl Tree {
         infra::rehearsal::write("platform", &tree.path("mvp-vision-ai-platform")).unwrap();
         tree.write("workspace/infra/migration.toml", infra::MIGRATION_TOML);
         // The sample is faithful to the real ones: both publish Redis on one port.
-        tree.edit(PLATFORM_COMPOSE, "PLATFORM_REDIS_PORT:-6379", "PLATFORM_REDIS_PORT:-6380");
+        tree.edit(
+            PLATFORM_COMPOSE,
+            "PLATFORM_REDIS_PORT:-6379",
+            "PLATFORM_REDIS_PORT:-6380",
+        );
         let example = tree.read("mvp-vision-ai-labeler/backend/.env.example");
         let env = example
             .replace("SECRET_KEY=change_me", &format!("SECRET_KEY={SECRET}"))
@@ -34,7 +38,9 @@ impl Tree {
             .replace("Copy to .env and replace every change_me.", "");
         tree.write(ENV, &env.replace('\n', "\r\n"));
         let git = |args: &[&str]| {
-            let cmd = Cmd::new("git", "make a checkout").args(args.iter().copied()).cwd(tree.path("mvp-vision-ai-labeler"));
+            let cmd = Cmd::new("git", "make a checkout")
+                .args(args.iter().copied())
+                .cwd(tree.path("mvp-vision-ai-labeler"));
             Runner::new(Interrupt::default()).run(&cmd).unwrap();
         };
         git(&["init", "--quiet"]);
@@ -47,7 +53,8 @@ impl Tree {
     }
 
     pub(super) fn path(&self, file: &str) -> PathBuf {
-        file.split('/').fold(self.root().to_owned(), |path, part| path.join(part))
+        file.split('/')
+            .fold(self.root().to_owned(), |path, part| path.join(part))
     }
 
     pub(super) fn read(&self, file: &str) -> String {

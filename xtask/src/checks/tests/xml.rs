@@ -8,19 +8,28 @@ pub(super) struct Element {
 
 impl Element {
     pub(super) fn attribute(&self, name: &str) -> &str {
-        self.attributes.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
+        self.attributes
+            .iter()
+            .find(|(n, _)| n == name)
+            .map_or("", |(_, value)| value)
     }
 
     pub(super) fn all(&self, name: &str) -> Vec<&Element> {
         let below = self.children.iter().flat_map(|child| child.all(name));
-        (self.name == name).then_some(self).into_iter().chain(below).collect()
+        (self.name == name)
+            .then_some(self)
+            .into_iter()
+            .chain(below)
+            .collect()
     }
 }
 
 /// Panics where the text is not well-formed.
 pub(super) fn parse(text: &str) -> Element {
     let mut open: Vec<Element> = vec![element("document")];
-    let mut rest = text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>").expect("an XML declaration");
+    let mut rest = text
+        .strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")
+        .expect("an XML declaration");
     while let Some(at) = rest.find('<') {
         unescape(&rest[..at]);
         let end = at + rest[at..].find('>').expect("a closed tag");
