@@ -2,5 +2,7 @@
 
 mod history;
 mod script;
+mod tables;
 
-pub use history::{History, HistoryError, Revision};
+pub use history::{History, HistoryError, Revision, revision_files};
+pub use tables::tables;

@@ -1,5 +1,9 @@
 //! Docker Compose: the plugin (`docker compose`) and the old program (`docker-compose` 1.29), which users both have.
 
+pub mod file;
+pub mod interpolate;
+pub mod yaml;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The two git commands the guide needs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::command::{Cmd, CommandError, Runner};
 
@@ -21,4 +21,30 @@ pub fn head(runner: &Runner, checkout: &Path) -> Result<String, CommandError> {
         .args(["rev-parse", "HEAD"])
         .cwd(checkout);
     Ok(runner.run(&cmd)?.stdout_text().trim().to_owned())
+}
+
+/// The `.env` files of any folder that git tracks, relative to `checkout`. Empty when `checkout` is no git checkout.
+///
+/// # Errors
+/// Any [`CommandError`]: without an answer nobody may say that nothing is tracked.
+pub fn tracked_env_files(runner: &Runner, checkout: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    if !checkout.ancestors().any(|dir| dir.join(".git").exists()) {
+        return Ok(Vec::new());
+    }
+    let cmd = Cmd::new("git", "list the .env files that git tracks")
+        .args([
+            "ls-files",
+            "-z",
+            "--",
+            ":(glob)**/.env",
+            ":(glob)**/.env.*",
+            ":(glob)**/*.env",
+        ])
+        .cwd(checkout);
+    let text = runner.run(&cmd)?.stdout_text();
+    Ok(text
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+        .collect())
 }

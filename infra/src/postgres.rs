@@ -7,6 +7,7 @@
 pub mod archive;
 pub mod cluster;
 pub mod facts;
+pub mod health;
 pub mod manifest;
 pub mod plain;
 pub mod quote;

@@ -79,31 +79,39 @@ impl fmt::Display for HistoryError {
 
 impl std::error::Error for HistoryError {}
 
+/// Every revision file of a `versions` folder with its text, by name.
+///
+/// # Errors
+/// [`HistoryError::Folder`].
+pub fn revision_files(versions: &Path) -> Result<Vec<(PathBuf, String)>, HistoryError> {
+    let folder = |error: std::io::Error| HistoryError::Folder {
+        path: versions.to_owned(),
+        why: error.to_string(),
+    };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(versions)
+        .map_err(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(folder)?;
+    files.retain(|file| {
+        file.extension().is_some_and(|e| e == "py") && file.file_stem().is_some_and(|s| s != "__init__")
+    });
+    files.sort();
+    let mut sources = Vec::new();
+    for file in files {
+        let bytes = std::fs::read(&file).map_err(folder)?;
+        sources.push((file, String::from_utf8_lossy(&bytes).into_owned()));
+    }
+    Ok(sources)
+}
+
 impl History {
     /// Reads every `*.py` of a `versions` folder.
     ///
     /// # Errors
     /// The first [`HistoryError`] in file-name order.
     pub fn read(versions: &Path) -> Result<Self, HistoryError> {
-        let folder = |error: std::io::Error| HistoryError::Folder {
-            path: versions.to_owned(),
-            why: error.to_string(),
-        };
-        let mut files: Vec<PathBuf> = std::fs::read_dir(versions)
-            .map_err(folder)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect::<Result<_, _>>()
-            .map_err(folder)?;
-        files.retain(|file| {
-            file.extension().is_some_and(|e| e == "py") && file.file_stem().is_some_and(|s| s != "__init__")
-        });
-        files.sort();
-        let mut sources = Vec::new();
-        for file in files {
-            let bytes = std::fs::read(&file).map_err(folder)?;
-            sources.push((file, String::from_utf8_lossy(&bytes).into_owned()));
-        }
-        Self::parse(sources)
+        Self::parse(revision_files(versions)?)
     }
 
     /// The same from texts.

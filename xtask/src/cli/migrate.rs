@@ -105,6 +105,10 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
     };
     let outcome = execute(context, &run, &plan, &mut journal)?;
     let mut document = describe(context, &run, &plan, &journal, findings)?;
+    if let Outcome::Stopped { failure, .. } = &outcome {
+        document.error = Some(failure.message.clone());
+    }
+    write_reports(context, &run, &plan, &journal, &document);
     match outcome {
         Outcome::Finished => Ok(document),
         Outcome::Stopped { step, title, failure }
@@ -120,7 +124,6 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
             Err(failure.hints.into_iter().fold(ending, Ending::hint).into())
         }
         Outcome::Stopped { step, title, failure } => {
-            document.error = Some(failure.message.clone());
             let exit = if failure.interrupted {
                 Exit::Interrupted
             } else {
@@ -365,6 +368,22 @@ pub(crate) fn world<'a>(context: &'a Context, run: &RunDir, step: &str) -> anyho
         run: run.clone(),
         progress: &context.terminal,
     })
+}
+
+/// `report.html` and `report.md` in the run's folder. A report that cannot be written is said and changes no outcome.
+pub(crate) fn write_reports(
+    context: &Context,
+    run: &RunDir,
+    plan: &Plan,
+    journal: &Journal,
+    document: &RunDocument,
+) {
+    let redactor = context.runner.redactor();
+    let written = crate::report::write_reports(plan, journal.entries(), run, document, redactor);
+    context.terminal.line(&match written {
+        Ok(()) => format!("report:    {}", run.path().join("report.html").display()),
+        Err(error) => format!("warning: no report was written: {error:#}"),
+    });
 }
 
 /// The run as a document.

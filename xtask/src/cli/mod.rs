@@ -12,6 +12,7 @@ mod rehearse;
 mod restore;
 mod rollback;
 mod status;
+mod verify;
 
 use clap::{Parser, Subcommand};
 
@@ -66,6 +67,7 @@ enum Command {
     Rollback(rollback::RollbackArgs),
     Status(status::StatusArgs),
     Ci(ci::CiArgs),
+    Verify(verify::VerifyArgs),
 }
 
 /// Parses, dispatches, tells how it ended.
@@ -88,6 +90,7 @@ pub(crate) fn main() -> Exit {
         Command::Rollback(args) => rollback::cmd_rollback(&cli.global, &args),
         Command::Status(args) => status::cmd_status(&cli.global, &args),
         Command::Ci(args) => ci::cmd_ci(&cli.global, &args),
+        Command::Verify(args) => verify::cmd_verify(&cli.global, &args),
     };
     result.unwrap_or_else(|error| report(&error))
 }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 
 use super::confirm::confirm;
 use super::context::lock;
-use super::migrate::{learn_kept, world};
+use super::migrate::{describe, learn_kept, world, write_reports};
 use super::{Context, Ending, Global, backup};
 use crate::engine::{self, Journal, RunState, StepState};
 use crate::model::run_dir::read_json;
@@ -99,6 +99,8 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         &mut journal,
         |event| context.terminal.event(&event),
     )?;
+    let document = describe(&context, &run, &plan, &journal, Vec::new())?;
+    write_reports(&context, &run, &plan, &journal, &document);
     if failures.is_empty() {
         going.ask_application();
         context

@@ -5,7 +5,7 @@ mod settings;
 mod vault;
 mod workspace;
 
-pub use layers::{ConfigError, Loaded, load};
+pub use layers::{ConfigError, Loaded, Origin, load};
 pub use settings::*;
 pub use vault::{SecretName, Vault};
 pub use workspace::Workspace;

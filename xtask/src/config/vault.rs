@@ -66,6 +66,11 @@ impl Vault {
         self.secrets.insert(name, secret);
     }
 
+    /// Every secret that is known.
+    pub fn all(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.values()
+    }
+
     /// The secret, when it is known.
     pub fn get(&self, name: &SecretName) -> Option<&Secret> {
         self.secrets.get(name)

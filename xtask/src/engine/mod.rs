@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::steps::{Failure, Probe, Step};
 
 pub use fold::{RunState, StepState, fold};
-pub use journal::{Event as JournalEvent, Journal};
+pub use journal::{Entry, Event as JournalEvent, Journal};
 pub use lock::Lock;
 
 /// What the engine tells while it works.

@@ -1,8 +1,10 @@
 //! A read-only look at the world. Everything the plan decides on is in [`Observed`]; secrets are not.
 
 mod application;
+mod config_files;
 mod docker;
 mod env;
+mod live;
 mod ports;
 mod repositories;
 pub mod servers;
@@ -18,8 +20,13 @@ use crate::config::{Settings, Vault, Workspace};
 use crate::model::Finding;
 
 pub use application::RunningApplication;
+pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile, read_config};
 pub use docker::DockerSeen;
-pub use env::{EnvSeen, MappingSeen, learn_kept};
+pub use env::{EnvSeen, MappingSeen, is_placeholder, learn_kept};
+pub use live::{
+    ApplicationSeen, BackupsSeen, DatabaseSeen, InstanceSeen, look_at_application, look_at_backups,
+    look_at_instance,
+};
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen};
 pub use sources::{SourceSeen, SourceState};

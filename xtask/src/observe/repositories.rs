@@ -119,14 +119,14 @@ fn has_alembic(python: &Path) -> bool {
         .any(|packages| packages.join("alembic").is_dir())
 }
 
-fn first_dir(eyes: &Eyes<'_>, candidates: &[PathBuf]) -> Option<PathBuf> {
+pub(super) fn first_dir(eyes: &Eyes<'_>, candidates: &[PathBuf]) -> Option<PathBuf> {
     candidates
         .iter()
         .map(|path| eyes.workspace.resolve(path))
         .find(|path| path.is_dir())
 }
 
-fn first_file(dir: &Path, names: &[PathBuf]) -> Option<PathBuf> {
+pub(super) fn first_file(dir: &Path, names: &[PathBuf]) -> Option<PathBuf> {
     names
         .iter()
         .map(|name| dir.join(name))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use infra::postgres::manifest::DatabaseManifest;
+use infra::postgres::manifest::{DatabaseManifest, TableKind};
 use serde::Serialize;
 
 use crate::engine::{RunState, StepState};
@@ -90,6 +90,9 @@ pub struct TableDocument {
     pub source_rows: u64,
     /// Rows in the restored copy; absent until it was compared.
     pub target_rows: Option<u64>,
+    /// Whether its rows are those of its partitions, which are tables of their own here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partitioned: bool,
 }
 
 /// The new instance.
@@ -145,6 +148,7 @@ pub fn databases(plan: &Plan, run: &RunDir) -> anyhow::Result<Vec<DatabaseDocume
                 .as_ref()
                 .and_then(|r| r.tables.get(table))
                 .map(|facts| facts.rows),
+            partitioned: facts.kind == TableKind::Partitioned,
         });
         documents.push(DatabaseDocument {
             name: name.clone(),

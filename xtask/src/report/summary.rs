@@ -34,12 +34,14 @@ pub fn summary(document: &RunDocument) -> String {
         "database", "tables", "rows before", "rows after", "size"
     );
     for database in &document.databases {
-        let before: u64 = database.tables.iter().map(|table| table.source_rows).sum();
+        // A partitioned table's rows are its partitions'.
+        let own = || database.tables.iter().filter(|table| !table.partitioned);
+        let before: u64 = own().map(|table| table.source_rows).sum();
         let compared = database
             .tables
             .iter()
             .all(|table| table.target_rows == Some(table.source_rows));
-        let after: Option<u64> = database.tables.iter().map(|table| table.target_rows).sum();
+        let after: Option<u64> = own().map(|table| table.target_rows).sum();
         let _ = writeln!(
             out,
             "{:<12} {:>7} {:>14} {:>14} {:>11}  {}",

@@ -26,6 +26,7 @@ use crate::config::Vault;
 use crate::model::{Finding, RunDir};
 use crate::plan::{Action, PlannedStep};
 
+pub use application::judge;
 pub use backup::{examine, read_back};
 pub use cutover::{edits, preview};
 pub use failure::Failure;

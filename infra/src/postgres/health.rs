@@ -1,0 +1,132 @@
+//! What `verify` asks a database. Nothing is changed; the one insert is rolled back.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Script, Server};
+use crate::command::{CommandError, Runner};
+
+/// The state of a database beside its facts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseHealth {
+    /// Tables: schema and name.
+    pub tables: Vec<(String, String)>,
+    /// Indexes that queries do not use: a `CREATE INDEX CONCURRENTLY` that failed.
+    pub invalid_indexes: Vec<String>,
+    /// Constraints that may not hold for old rows.
+    pub unvalidated_constraints: Vec<String>,
+    /// Foreign servers: ways to other databases.
+    pub foreign_servers: Vec<String>,
+    /// Extensions.
+    pub extensions: Vec<String>,
+    /// Relations of other roles than the database's owner, counted by role.
+    pub foreign_owners: BTreeMap<String, u64>,
+    /// Read-only roles (by name) that may write, with the table.
+    pub writing_readers: Vec<String>,
+    /// Sequences that fill a column.
+    #[serde(default)]
+    pub sequences: Vec<SequenceHealth>,
+}
+
+/// A sequence that fills a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceHealth {
+    /// The sequence, quoted.
+    pub sequence: String,
+    /// The column, quoted, with its table.
+    pub column: String,
+    /// The number it gives next.
+    pub next: i64,
+    /// The largest value in the column.
+    pub largest: Option<i64>,
+}
+
+/// Something a role may not do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The table.
+    pub object: String,
+    /// The command.
+    pub what: String,
+    /// What the server said.
+    pub why: String,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    table: String,
+    rows: Option<u64>,
+}
+
+/// Asks for the state of a database.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn database(runner: &Runner, server: &Server, database: &str) -> Result<DatabaseHealth, CommandError> {
+    let what = format!("look at the state of database {database}");
+    let script = Script::new(include_str!("../../sql/health_database.sql"));
+    let mut health: DatabaseHealth = server.json(runner, database, &script, what)?;
+    let script = Script::new(include_str!("../../sql/health_sequences.sql"));
+    health.sequences = lines(
+        runner,
+        server,
+        database,
+        &script,
+        "compare sequences with their columns",
+    )?;
+    Ok(health)
+}
+
+/// The rows of tables, by quoted name; `None` where there is no such table.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn counts(
+    runner: &Runner,
+    server: &Server,
+    database: &str,
+    tables: &[&str],
+) -> Result<BTreeMap<String, Option<u64>>, CommandError> {
+    let list = serde_json::to_string(tables).unwrap_or_default();
+    let script = Script::new(include_str!("../../sql/health_counts.sql")).var("tables", list);
+    let counts: Vec<Count> = lines(runner, server, database, &script, "count the rows of every table")?;
+    Ok(counts
+        .into_iter()
+        .map(|count| (count.table, count.rows))
+        .collect())
+}
+
+/// What the server's role may not do in a database, of what an application does: read and write every table.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn refused(runner: &Runner, server: &Server, database: &str) -> Result<Vec<Refused>, CommandError> {
+    let script = Script::new(include_str!("../../sql/health_privileges.sql"));
+    server.json(
+        runner,
+        database,
+        &script,
+        format!("try what {} may do in {database}", server.user),
+    )
+}
+
+fn lines<T: serde::de::DeserializeOwned>(
+    runner: &Runner,
+    server: &Server,
+    database: &str,
+    script: &Script,
+    what: &str,
+) -> Result<Vec<T>, CommandError> {
+    let text = server.execute(runner, database, script, what)?;
+    let documents = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(serde_json::from_str);
+    documents
+        .collect::<Result<_, _>>()
+        .map_err(|error| CommandError::Unreadable {
+            what: what.to_owned(),
+            why: format!("the answer is not the expected JSON: {error}"),
+        })
+}

@@ -1,0 +1,266 @@
+//! The databases and their schema.
+
+use super::{Case, Check, Group, Looked, NotLooked, error, warning};
+use crate::model::Finding;
+use crate::observe::{DatabaseSeen, InstanceSeen};
+use infra::postgres::health::DatabaseHealth;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "databases.exist",
+        group: Group::Databases,
+        meaning: "every database is on the target, in UTF-8, and allows connections",
+        why: "It is what the migration is for.",
+        fix: "`cargo xtask migrate`; an empty database on a new machine: `CREATE DATABASE name OWNER role`.",
+        run: exist,
+    },
+    Check {
+        id: "databases.owner",
+        group: Group::Databases,
+        meaning: "every table belongs to its database's owner",
+        why: "Only the owner may change a table: one that belongs to another role stops the next `alembic upgrade`.",
+        fix: "`REASSIGN OWNED BY other TO owner` in that database, as a superuser.",
+        run: owner,
+    },
+    Check {
+        id: "labeler.tables",
+        group: Group::Databases,
+        meaning: "every table of Alembic's head is there",
+        why: "The list comes from the migrations themselves, rendered with `alembic upgrade head --sql`, not from a list by hand.",
+        fix: "`python scripts/init_database.py` in the backend's folder, or restore the backup.",
+        run: tables,
+    },
+    Check {
+        id: "labeler.revision",
+        group: Group::Databases,
+        meaning: "Alembic stands at the checkout's head",
+        why: "A database behind the checkout lacks columns; one ahead of it was upgraded by a newer checkout.",
+        fix: "`python -m alembic upgrade head` in the backend's folder, or `git pull`.",
+        run: revision,
+    },
+    Check {
+        id: "databases.indexes",
+        group: Group::Databases,
+        meaning: "no index is invalid",
+        why: "`CREATE INDEX CONCURRENTLY` that failed leaves an index that costs every write and serves no query.",
+        fix: "`REINDEX INDEX CONCURRENTLY name`, or drop it.",
+        run: indexes,
+    },
+    Check {
+        id: "databases.constraints",
+        group: Group::Databases,
+        meaning: "every constraint is validated",
+        why: "A constraint that is `NOT VALID` says nothing of the rows that were there before it.",
+        fix: "`ALTER TABLE t VALIDATE CONSTRAINT c`, after correcting the rows it names.",
+        run: constraints,
+    },
+    Check {
+        id: "databases.sequences",
+        group: Group::Databases,
+        meaning: "every sequence is ahead of its column",
+        why: "A sequence that stayed behind gives a number that is taken: the next insert fails with a duplicate key.",
+        fix: "`SELECT setval('sequence', (SELECT max(column) FROM table))`.",
+        run: sequences,
+    },
+];
+
+/// The instance, when it answers.
+fn answering<'a>(case: &Case<'a>) -> Result<&'a InstanceSeen, NotLooked> {
+    let seen = super::instance::seen(case)?;
+    if seen.target.server.is_none() {
+        return Err(NotLooked::because("the instance does not answer"));
+    }
+    Ok(seen)
+}
+
+/// One finding for each list that is not empty, for each database; a database that cannot be looked at is an error.
+pub(super) fn each_health(case: &Case<'_>, look: impl Fn(&str, &DatabaseHealth) -> Vec<Finding>) -> Looked {
+    each(case, |name, seen| match &seen.health {
+        Ok(health) => look(name, health),
+        Err(why) => vec![error(format!("database {name} cannot be looked at: {why}"))],
+    })
+}
+
+/// Findings of every database that is there.
+pub(super) fn each(case: &Case<'_>, look: impl Fn(&str, &DatabaseSeen) -> Vec<Finding>) -> Looked {
+    let seen = answering(case)?;
+    if seen.databases.is_empty() {
+        return Err(NotLooked::because("none of the databases is there"));
+    }
+    Ok(seen
+        .databases
+        .iter()
+        .flat_map(|(name, database)| look(name, database))
+        .collect())
+}
+
+/// At most five names, and how many more.
+pub(super) fn some(names: &[String]) -> String {
+    let shown = names.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(5) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn exist(case: &Case<'_>) -> Looked {
+    let seen = answering(case)?;
+    let Some(server) = &seen.target.server else {
+        return Ok(Vec::new());
+    };
+    let mut findings = Vec::new();
+    for database in case.settings().databases.values() {
+        let Some(entry) = server.databases.get(&database.name) else {
+            let finding = error(format!("database {} is not on the target", database.name));
+            findings.push(finding.hint("cargo xtask migrate --dry-run"));
+            continue;
+        };
+        if entry.encoding != "UTF8" {
+            findings
+                .push(error(format!("database {} is in {}", database.name, entry.encoding)).wanted("UTF8"));
+        }
+        if !entry.allow_connections {
+            findings.push(
+                error(format!("database {} allows no connections", database.name)).hint(format!(
+                    "ALTER DATABASE {} ALLOW_CONNECTIONS true;",
+                    database.name
+                )),
+            );
+        }
+    }
+    Ok(findings)
+}
+
+fn owner(case: &Case<'_>) -> Looked {
+    each_health(case, |name, health| {
+        let owners = health.foreign_owners.iter();
+        owners
+            .map(|(role, count)| {
+                warning(format!("{count} relations of database {name} belong to {role}"))
+                    .wanted("the database's owner")
+                    .hint(format!("REASSIGN OWNED BY {role} TO owner;"))
+            })
+            .collect()
+    })
+}
+
+fn tables(case: &Case<'_>) -> Looked {
+    let seen = answering(case)?;
+    let name = &case.settings().schema.database;
+    let expected = seen.expected_tables.as_ref().map_err(NotLooked::because)?;
+    let database = seen
+        .databases
+        .get(name)
+        .ok_or_else(|| NotLooked::because(format!("{name} is not there")))?;
+    let health = match &database.health {
+        Ok(health) => health,
+        Err(why) => return Ok(vec![error(format!("database {name} cannot be looked at: {why}"))]),
+    };
+    if expected.is_empty() {
+        return Ok(vec![error("Alembic's head has no table")]);
+    }
+    let missing: Vec<String> = expected
+        .iter()
+        .filter(|table| !health.tables.contains(table))
+        .map(|(s, t)| format!("{s}.{t}"))
+        .collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = format!(
+        "{} of {} tables are missing in {name}: {}",
+        missing.len(),
+        expected.len(),
+        some(&missing)
+    );
+    Ok(vec![error(text).wanted("every table of Alembic's head")])
+}
+
+fn revision(case: &Case<'_>) -> Looked {
+    let seen = answering(case)?;
+    let name = &case.settings().schema.database;
+    let labeler = seen
+        .labeler
+        .as_ref()
+        .ok_or_else(|| NotLooked::because("the labeler's checkout is not here"))?;
+    let database = seen.target.databases.get(name);
+    let database = database.ok_or_else(|| NotLooked::because(format!("{name} is not there")))?;
+    if labeler.alembic.heads.is_empty() {
+        return Err(NotLooked::because("the checkout has no head"));
+    }
+    if database.revisions == labeler.alembic.heads {
+        return Ok(Vec::new());
+    }
+    let found = if database.revisions.is_empty() {
+        "no revision".to_owned()
+    } else {
+        database.revisions.join(", ")
+    };
+    let unknown = database
+        .revisions
+        .iter()
+        .any(|r| !labeler.alembic.known.contains(r));
+    let hint = if unknown {
+        format!("git -C {} pull", labeler.root.display())
+    } else {
+        format!(
+            "cd {} && python -m alembic upgrade head",
+            labeler.backend.display()
+        )
+    };
+    Ok(vec![
+        error(format!("database {name} stands at {found}"))
+            .wanted(format!("head {}", labeler.alembic.heads.join(", ")))
+            .hint(hint),
+    ])
+}
+
+fn indexes(case: &Case<'_>) -> Looked {
+    each_health(case, |name, health| {
+        let all = health.invalid_indexes.iter();
+        all.map(|index| {
+            error(format!("index {index} of database {name} is invalid"))
+                .hint(format!("REINDEX INDEX CONCURRENTLY {index};"))
+        })
+        .collect()
+    })
+}
+
+fn constraints(case: &Case<'_>) -> Looked {
+    each_health(case, |name, health| {
+        if health.unvalidated_constraints.is_empty() {
+            return Vec::new();
+        }
+        let text = format!(
+            "not validated in {name}: {}",
+            some(&health.unvalidated_constraints)
+        );
+        vec![warning(text).wanted("ALTER TABLE .. VALIDATE CONSTRAINT, after correcting the rows it names")]
+    })
+}
+
+fn sequences(case: &Case<'_>) -> Looked {
+    each_health(case, |name, health| {
+        let behind = health
+            .sequences
+            .iter()
+            .filter(|s| s.largest.is_some_and(|largest| s.next <= largest));
+        behind
+            .map(|s| {
+                // A faithful copy of a source that had it so; the source's next insert fails as well.
+                warning(format!(
+                    "sequence {} of {name} gives {} next, and {} holds {} already",
+                    s.sequence,
+                    s.next,
+                    s.column,
+                    s.largest.unwrap_or_default()
+                ))
+                .hint(format!(
+                    "SELECT setval('{}', {});",
+                    s.sequence.replace('\'', "''"),
+                    s.largest.unwrap_or_default()
+                ))
+            })
+            .collect()
+    })
+}

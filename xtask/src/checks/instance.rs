@@ -1,0 +1,153 @@
+//! The PostgreSQL instance.
+
+use super::{Case, Check, Group, Looked, NotLooked, error, warning};
+use crate::config::Control;
+use crate::observe::{Holder, InstanceSeen};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        id: "postgres.container",
+        group: Group::Instance,
+        meaning: "the platform's PostgreSQL container runs and is healthy",
+        why: "It is the one instance of all databases.",
+        fix: "`docker compose up -d` in the platform's infrastructure folder; `docker logs CONTAINER` says why it stops.",
+        run: container,
+    },
+    Check {
+        id: "postgres.port",
+        group: Group::Instance,
+        meaning: "the target's port is published by the target",
+        why: "An old container or another PostgreSQL on this port answers in its place, with old data.",
+        fix: "Stop whoever holds the port, then start the target.",
+        run: port,
+    },
+    Check {
+        id: "postgres.answers",
+        group: Group::Instance,
+        meaning: "the instance answers a query as its administrator",
+        why: "A port that is open and a health check that is green do not prove that anybody can log in.",
+        fix: "Read the message: a wrong password, a role that is missing, a server that still starts.",
+        run: answers,
+    },
+    Check {
+        id: "postgres.connections",
+        group: Group::Instance,
+        meaning: "connections in use, and those that all pools may open, fit in `max_connections`",
+        why: "Three instances had three limits; one instance has one.",
+        fix: "`ALTER SYSTEM SET max_connections = 200` and a restart, or smaller pools; `cargo xtask doctor` says who holds them.",
+        run: connections,
+    },
+];
+
+/// The instance, when this scope looks at it.
+pub(super) fn seen<'a>(case: &Case<'a>) -> Result<&'a InstanceSeen, NotLooked> {
+    case.instance
+        .ok_or_else(|| NotLooked::because("the instance is not in this scope"))
+}
+
+fn container(case: &Case<'_>) -> Looked {
+    let seen = seen(case)?;
+    let target = &case.settings().target;
+    if !matches!(target.control, Control::Compose | Control::Container) {
+        return Err(NotLooked::because("the target is not a container"));
+    }
+    if let Some(problem) = &seen.docker.problem {
+        return Ok(vec![error(format!("Docker cannot be asked: {problem}"))]);
+    }
+    let Some(container) = &seen.target.container else {
+        let finding = error(format!("there is no container {}", target.container)).hint("cargo xtask doctor");
+        return Ok(vec![finding]);
+    };
+    let mut findings = Vec::new();
+    if container.status != "running" {
+        findings.push(
+            error(format!("container {} is {}", container.name, container.status))
+                .wanted("running")
+                .hint(format!("docker start {}", container.name)),
+        );
+    } else if let Some(health) = container.health.as_deref().filter(|health| *health != "healthy") {
+        findings.push(
+            error(format!("container {} is {health}", container.name))
+                .wanted("healthy")
+                .hint(format!("docker logs --tail 50 {}", container.name)),
+        );
+    }
+    Ok(findings)
+}
+
+fn port(case: &Case<'_>) -> Looked {
+    let seen = seen(case)?;
+    let target = &case.settings().target;
+    if matches!(target.control, Control::External | Control::None) {
+        return Err(NotLooked::because("the target is on another machine"));
+    }
+    let finding = match &seen.target.port_holder {
+        None => error(format!("nobody listens on port {}", target.port)),
+        Some(Holder::Container(name)) if *name != target.container && target.control != Control::PgCtl => {
+            error(format!("port {} belongs to container {name}", target.port))
+                .hint(format!("docker stop {name}"))
+        }
+        Some(holder @ Holder::Process(Some(process)))
+            if target.control == Control::Compose
+                && !process.contains("docker")
+                && seen.target.container.is_none() =>
+        {
+            error(format!("port {} belongs to {holder}", target.port))
+        }
+        Some(_) => return Ok(Vec::new()),
+    };
+    Ok(vec![
+        finding.wanted(format!("the target on port {}", target.port)),
+    ])
+}
+
+fn answers(case: &Case<'_>) -> Looked {
+    let seen = seen(case)?;
+    if seen.target.server.is_some() {
+        return Ok(Vec::new());
+    }
+    let target = &case.settings().target;
+    let why = seen
+        .target
+        .problem
+        .clone()
+        .unwrap_or_else(|| "it does not run".to_owned());
+    Ok(vec![
+        error(format!(
+            "the target {}@{}:{} cannot be asked: {why}",
+            target.user, target.host, target.port
+        ))
+        .hint("cargo xtask doctor"),
+    ])
+}
+
+fn connections(case: &Case<'_>) -> Looked {
+    let seen = seen(case)?;
+    let server = seen
+        .target
+        .server
+        .as_ref()
+        .ok_or_else(|| NotLooked::because("the instance does not answer"))?;
+    let usable = server.max_connections.saturating_sub(server.reserved_connections);
+    let expected = case.settings().limits.expected_connections;
+    let mut findings = Vec::new();
+    if server.connections * 10 >= usable * 9 {
+        findings.push(
+            error(format!(
+                "{} of {usable} connections are in use",
+                server.connections
+            ))
+            .hint("cargo xtask doctor"),
+        );
+    }
+    if expected > usable {
+        findings.push(
+            warning(format!(
+                "all pools together may open {expected} connections, and {usable} are allowed"
+            ))
+            .wanted("max_connections above limits.expected-connections")
+            .hint("ALTER SYSTEM SET max_connections = 200;"),
+        );
+    }
+    Ok(findings)
+}

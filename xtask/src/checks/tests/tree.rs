@@ -1,0 +1,127 @@
+//! A workspace with both sample repositories beside it, as after a migration.
+
+use std::path::{Path, PathBuf};
+
+use infra::{Cmd, Interrupt, Runner};
+
+use crate::checks::{Case, Scope, Selection, Verdicts, run, select};
+use crate::config::{self, Workspace};
+use crate::observe::{Eyes, read_config};
+
+pub(super) const ENV: &str = "mvp-vision-ai-labeler/backend/.env";
+pub(super) const PLATFORM_COMPOSE: &str = "mvp-vision-ai-platform/platform/infrastructure/docker-compose.yml";
+pub(super) const PASSWORD: &str = "a-password-of-nobody";
+pub(super) const SECRET: &str = "a-secret-of-nobody";
+
+pub(super) struct Tree {
+    dir: tempfile::TempDir,
+}
+
+impl Tree {
+    pub(super) fn clean() -> Self {
+        let tree = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
+        infra::rehearsal::write("labeler", &tree.path("mvp-vision-ai-labeler")).unwrap();
+        infra::rehearsal::write("platform", &tree.path("mvp-vision-ai-platform")).unwrap();
+        tree.write("workspace/infra/migration.toml", infra::MIGRATION_TOML);
+        // The sample is faithful to the real ones: both publish Redis on one port.
+        tree.edit(
+            PLATFORM_COMPOSE,
+            "PLATFORM_REDIS_PORT:-6379",
+            "PLATFORM_REDIS_PORT:-6380",
+        );
+        let example = tree.read("mvp-vision-ai-labeler/backend/.env.example");
+        let env = example
+            .replace("SECRET_KEY=change_me", &format!("SECRET_KEY={SECRET}"))
+            .replace("change_me", PASSWORD)
+            .replace("Copy to .env and replace every change_me.", "");
+        tree.write(ENV, &env.replace('\n', "\r\n"));
+        let git = |args: &[&str]| {
+            let cmd = Cmd::new("git", "make a checkout")
+                .args(args.iter().copied())
+                .cwd(tree.path("mvp-vision-ai-labeler"));
+            Runner::new(Interrupt::default()).run(&cmd).unwrap();
+        };
+        git(&["init", "--quiet"]);
+        git(&["add", "."]);
+        tree
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(super) fn path(&self, file: &str) -> PathBuf {
+        file.split('/')
+            .fold(self.root().to_owned(), |path, part| path.join(part))
+    }
+
+    pub(super) fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.path(file)).unwrap()
+    }
+
+    pub(super) fn write(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        infra::files::write_shared(&path, text.as_bytes()).unwrap();
+    }
+
+    pub(super) fn remove(&self, file: &str) {
+        let path = self.path(file);
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap();
+        } else {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    pub(super) fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = self.read(file);
+        assert!(text.contains(from), "{file} does not hold {from}");
+        self.write(file, &text.replacen(from, to, 1));
+    }
+
+    /// Puts files under git's control that `.gitignore` keeps out.
+    pub(super) fn track(&self, file: &str) {
+        let cmd = Cmd::new("git", "track a file")
+            .args(["add", "--force", file])
+            .cwd(self.path("mvp-vision-ai-labeler"));
+        Runner::new(Interrupt::default()).run(&cmd).unwrap();
+    }
+
+    /// The line that begins with a text, blanks aside; 0 for no text, the first line for `^`.
+    pub(super) fn line(&self, file: &str, start: &str) -> usize {
+        match start {
+            "" => return 0,
+            "^" => return 1,
+            _ => {}
+        }
+        let text = self.read(file);
+        let at = text.lines().position(|line| line.trim_start().starts_with(start));
+        at.unwrap_or_else(|| panic!("{file} has no line {start}")) + 1
+    }
+
+    /// What the checks of configuration say.
+    pub(super) fn verdicts(&self) -> Verdicts {
+        let workspace = Workspace::at(self.path("workspace"));
+        let loaded = config::load(&workspace, crate::DEFAULT_PROFILE, &[], &[]).unwrap();
+        let runner = Runner::new(Interrupt::default());
+        let eyes = Eyes {
+            workspace: &workspace,
+            settings: &loaded.settings,
+            runner: &runner,
+            only: &[],
+        };
+        let seen = read_config(&eyes);
+        let case = Case {
+            loaded: &loaded,
+            root: workspace.root(),
+            config: Some(&seen),
+            instance: None,
+            application: None,
+            backups: None,
+        };
+        run(&select(Scope::Config, &Selection::default()).unwrap(), &case)
+    }
+}

@@ -1,0 +1,229 @@
+//! Configuration as it lies in files: no service, no Docker, no network. Starts one program at most, `git ls-files`.
+
+use std::path::{Path, PathBuf};
+
+use backend_env::Document;
+use infra::compose::file::{self, ComposeFile};
+use infra::compose::yaml::YamlError;
+
+use super::{Eyes, repositories};
+
+/// What the files say.
+pub struct ConfigSeen {
+    /// The labeler's checkout.
+    pub labeler: Option<PathBuf>,
+    /// The platform's checkout.
+    pub platform: Option<PathBuf>,
+    /// Every `.env` file that the settings name and that is there.
+    pub env_files: Vec<EnvText>,
+    /// Every template that is there.
+    pub examples: Vec<EnvText>,
+    /// `.env` files under git's control, or why git does not say, one entry for each checkout.
+    pub tracked: Vec<Tracked>,
+    /// The labeler's Compose file.
+    pub labeler_compose: Option<ComposeSeen>,
+    /// The platform's Compose file.
+    pub platform_compose: Option<ComposeSeen>,
+    /// Scripts that the platform's PostgreSQL runs on an empty volume.
+    pub init_scripts: Vec<TextFile>,
+    /// Alembic's files.
+    pub alembic: Option<AlembicFiles>,
+}
+
+/// A `.env` file or a template. Holds secrets, so it has no `Debug`.
+pub struct EnvText {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says, or why it cannot be read.
+    pub document: Result<Document, String>,
+}
+
+/// What git tracks in a checkout.
+pub struct Tracked {
+    /// The checkout.
+    pub root: PathBuf,
+    /// The files, or why git does not say.
+    pub files: Result<Vec<PathBuf>, String>,
+}
+
+/// A Compose file, read or not.
+pub struct ComposeSeen {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content.
+    pub file: Result<ComposeFile, YamlError>,
+}
+
+/// A text file.
+#[derive(Clone, Debug)]
+pub struct TextFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+/// Alembic's files.
+#[derive(Clone, Debug)]
+pub struct AlembicFiles {
+    /// The `versions` folder.
+    pub versions: PathBuf,
+    /// Its revisions, or why the folder cannot be read.
+    pub sources: Result<Vec<TextFile>, String>,
+    /// `env.py`.
+    pub env: Option<TextFile>,
+    /// `alembic.ini`.
+    pub ini: Option<TextFile>,
+}
+
+/// Reads everything.
+pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
+    let settings = eyes.settings;
+    let labeler = repositories::first_dir(eyes, &settings.labeler.repository);
+    let platform = repositories::first_dir(eyes, &settings.platform.repository);
+    let compose_of = |dir: &Path, names: &[PathBuf], variables| {
+        repositories::first_file(dir, names).map(|path| compose(&path, variables))
+    };
+    let infrastructure = platform.as_ref().and_then(|root| {
+        let names = &settings.platform.compose_files;
+        let mut dirs = settings.platform.infrastructure.iter().map(|dir| root.join(dir));
+        dirs.find(|dir| repositories::first_file(dir, names).is_some())
+    });
+    let platform_compose = infrastructure.as_ref().and_then(|dir| {
+        compose_of(
+            dir,
+            &settings.platform.compose_files,
+            &settings.platform.compose_env,
+        )
+    });
+    let labeler_compose = labeler.as_ref().and_then(|root| {
+        compose_of(
+            root,
+            &settings.labeler.compose_files,
+            &settings.labeler.compose_env,
+        )
+    });
+    let init_scripts = platform_compose.as_ref().map(init_scripts).unwrap_or_default();
+    let (mut env_files, mut examples, mut alembic) = (Vec::new(), Vec::new(), None);
+    if let Some(root) = &labeler {
+        let own = settings.labeler.env_files.iter().map(|file| root.join(file));
+        env_files = own.filter(|path| path.exists()).map(env_text).collect();
+        examples = templates(root, &settings.labeler.env_example);
+        if !settings.schema.database.is_empty() {
+            let backend = root.join(&settings.labeler.backend);
+            alembic = Some(alembic_files(&backend, &settings.schema.versions));
+        }
+    }
+    let roots = labeler.iter().chain(&platform);
+    let tracked = roots.map(|root| Tracked {
+        root: root.clone(),
+        files: infra::git::tracked_env_files(eyes.runner, root).map_err(|error| error.to_string()),
+    });
+    ConfigSeen {
+        tracked: tracked.collect(),
+        env_files,
+        examples,
+        labeler_compose,
+        platform_compose,
+        init_scripts,
+        alembic,
+        labeler,
+        platform,
+    }
+}
+
+/// The template of the settings, and one of the same name at the root of the checkout: both occur, and both are copied.
+fn templates(root: &Path, setting: &Path) -> Vec<EnvText> {
+    let mut paths = vec![root.join(setting)];
+    if let Some(name) = setting.file_name() {
+        let at_root = root.join(name);
+        if !paths.contains(&at_root) {
+            paths.push(at_root);
+        }
+    }
+    paths
+        .into_iter()
+        .filter(|path| path.exists())
+        .map(env_text)
+        .collect()
+}
+
+fn env_text(path: PathBuf) -> EnvText {
+    let document = std::fs::read(&path)
+        .map(Document::parse)
+        .map_err(|error| error.to_string());
+    EnvText { path, document }
+}
+
+fn compose(path: &Path, variables: &std::collections::BTreeMap<String, String>) -> ComposeSeen {
+    // Compose reads the `.env` beside its file; the settings' own variables win, as they do in a run.
+    let beside = path.with_file_name(".env");
+    let beside = std::fs::read(beside).map(Document::parse).ok();
+    let lookup = |name: &str| {
+        variables.get(name).cloned().or_else(|| {
+            let reading = beside.as_ref()?.read(name, backend_env::Reader::Compose);
+            String::from_utf8(reading.value()?.to_vec()).ok()
+        })
+    };
+    let file = match std::fs::read_to_string(path) {
+        Ok(text) => file::read(path, text.trim_start_matches('\u{feff}'), &lookup),
+        Err(error) => Err(YamlError {
+            line: 0,
+            why: error.to_string(),
+        }),
+    };
+    ComposeSeen {
+        path: path.to_owned(),
+        file,
+    }
+}
+
+/// What the PostgreSQL image runs on an empty volume, in its order.
+fn init_scripts(compose: &ComposeSeen) -> Vec<TextFile> {
+    let Ok(file) = &compose.file else {
+        return Vec::new();
+    };
+    let folder = compose.path.parent().unwrap_or(Path::new("."));
+    let mounts = file
+        .services
+        .iter()
+        .filter(|s| s.is_postgres())
+        .flat_map(|s| &s.mounts);
+    let mut paths = Vec::new();
+    for mount in mounts.filter(|m| m.target.starts_with("/docker-entrypoint-initdb.d")) {
+        // Messages read better without the dot.
+        let source = folder.join(mount.source.trim_start_matches("./"));
+        if source.is_dir() {
+            let entries = std::fs::read_dir(&source).into_iter().flatten().flatten();
+            paths.extend(entries.map(|entry| entry.path()));
+        } else {
+            paths.push(source);
+        }
+    }
+    paths.sort();
+    paths.into_iter().filter_map(text_file).collect()
+}
+
+fn alembic_files(backend: &Path, versions: &Path) -> AlembicFiles {
+    let versions = backend.join(versions);
+    let sources = infra::alembic::revision_files(&versions)
+        .map(|files| {
+            files
+                .into_iter()
+                .map(|(path, text)| TextFile { path, text })
+                .collect()
+        })
+        .map_err(|error| error.to_string());
+    AlembicFiles {
+        sources,
+        env: versions.parent().and_then(|dir| text_file(dir.join("env.py"))),
+        ini: text_file(backend.join("alembic.ini")),
+        versions,
+    }
+}
+
+fn text_file(path: PathBuf) -> Option<TextFile> {
+    let bytes = std::fs::read(&path).ok()?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Some(TextFile { path, text })
+}
