@@ -5,6 +5,7 @@ mod ci;
 mod cleanup;
 mod confirm;
 mod context;
+mod env;
 mod migrate;
 mod plain;
 mod reference;
@@ -61,6 +62,7 @@ pub(crate) struct Global {
 enum Command {
     Backup(backup::BackupArgs),
     Cleanup(cleanup::CleanupArgs),
+    Env(env::EnvArgs),
     Migrate(migrate::MigrateArgs),
     Rehearse(rehearse::RehearseArgs),
     Restore(restore::RestoreArgs),
@@ -84,6 +86,7 @@ pub(crate) fn main() -> Exit {
     let result = match cli.command {
         Command::Backup(args) => backup::cmd_backup(&cli.global, &args),
         Command::Cleanup(args) => cleanup::cmd_cleanup(&cli.global, &args),
+        Command::Env(args) => env::cmd_env(&args),
         Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
         Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
         Command::Restore(args) => restore::cmd_restore(&cli.global, &args),

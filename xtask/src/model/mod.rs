@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod exit;
 pub mod finding;
+pub mod readers;
 pub mod run_dir;
 pub mod run_id;
 pub mod time;

@@ -189,13 +189,9 @@ pub fn preview(action: &Cutover, vault: &Vault) -> Result<String, Failure> {
 }
 
 fn write_changes(env: &EnvFile, document: &mut Document, vault: &Vault) -> Result<(), Failure> {
-    let all = Reader::for_document(document);
     for change in &env.changes {
         let value = value(change, vault)?;
-        // A reader that misreads the key today (bash and `KEY = value`, bash and CRLF) does not start to matter now.
-        let today = document.read(&change.key, Reader::PythonDotenv);
-        let reads = |reader: &Reader| document.read(&change.key, *reader) == today;
-        let readers: Vec<Reader> = all.iter().copied().filter(reads).collect();
+        let (readers, _) = crate::model::readers::for_edit(document, &change.key);
         document
             .set(&change.key, value.as_bytes(), &readers)
             .map_err(|conflict| {
