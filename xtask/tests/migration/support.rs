@@ -429,7 +429,7 @@ impl Drop for Home {
             Ok(output) if matches!(output.code, Some(0 | 4)) => {
                 let _ = std::fs::remove_dir_all(&self.path);
             }
-            other => println!("failed to remove {}: {other:?}", self.path.display()),
+            other => eprintln!("failed to remove {}: {other:?}", self.path.display()),
         }
     }
 }
