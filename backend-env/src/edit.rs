@@ -294,9 +294,10 @@ impl Document {
         let open =
             at > 0 && at == self.bytes.len() && self.bytes[at - 1] != b'\n' && self.bytes != crate::scan::BOM;
         let mut attempts: Vec<Vec<Change>> = Vec::new();
+        let spellings = conflict.spellings(value, quote, readers)?;
         for (head, equals) in heads(self, style) {
-            for spelling in conflict.spellings(value, quote, readers)? {
-                let parts: [&[u8]; 6] = [&head, key.as_bytes(), &equals, &spelling, &line_end, b""];
+            for spelling in &spellings {
+                let parts: [&[u8]; 6] = [&head, key.as_bytes(), &equals, spelling, &line_end, b""];
                 let text = if open {
                     [&parts[4..5], &parts[..4]].concat()
                 } else {

@@ -55,7 +55,7 @@ fn a_file_is_replaced_with_its_mode_and_nothing_is_left_behind() {
         let mut file = file::open(&path).unwrap();
         let doc = edited(&file);
         let written = file.save(&doc).unwrap().unwrap();
-        assert!(!written.in_place && written.owner_kept);
+        assert!(!written.in_place && written.owner_kept && written.directory_synced);
         assert_eq!(fs::read_to_string(&path).unwrap(), NEW);
         assert_eq!(mode(&path), wanted);
         assert_ne!(

@@ -1,6 +1,6 @@
 //! The models and the edits against the programs they are about.
 //!
-//! `BACKEND_ENV_CASES` says how many files are made for each test (default 1500), `BACKEND_ENV_SEED` varies them. A
+//! `BACKEND_ENV_CASES` says how many files are made for each test (default 1000), `BACKEND_ENV_SEED` varies them. A
 //! reader that is not on the machine is named on standard error and left out; `BACKEND_ENV_REQUIRE` lists those
 //! that must be there (`python,bash,node`).
 
@@ -100,7 +100,7 @@ fn models_agree(reader: Reader, stream: u64) {
     let mut random = random(stream);
     // Bash would run what is in the values.
     let pieces = [FILE, FILE, if reader == Reader::Bash { SHELL } else { VALUE }].concat();
-    let files: Vec<Vec<u8>> = (0..number("BACKEND_ENV_CASES", 1500))
+    let files: Vec<Vec<u8>> = (0..number("BACKEND_ENV_CASES", 1000))
         .map(|_| random.text(&pieces, 24).into_bytes())
         .collect();
     compare(reader, &files);
@@ -165,7 +165,7 @@ fn values_come_back(readers: &[Reader], stream: u64) {
     let mut files = Vec::new();
     let mut values = Vec::new();
     let mut refused = 0;
-    let cases = number("BACKEND_ENV_CASES", 1500);
+    let cases = number("BACKEND_ENV_CASES", 1000);
     for _ in 0..cases {
         let value = random.text(VALUE, 6);
         let mut doc = Document::parse(format!("A=1\n{}\nB='2'\n", random.pick(BEFORE)));

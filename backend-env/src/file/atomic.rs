@@ -29,6 +29,9 @@ pub struct Written {
     pub in_place: bool,
     /// Whether the file still has the owner and group it had; `true` for a new file.
     pub owner_kept: bool,
+    /// Whether the directory was synced, so that the new file survives a power cut. `false` where it cannot be
+    /// opened or synced: a directory without read permission, some network file systems. Always `false` on Windows.
+    pub directory_synced: bool,
 }
 
 /// Writes a file so that a reader sees the old content or the new, and a crash leaves one of them.
@@ -108,10 +111,11 @@ pub(super) fn replace_with(
     }
     match rename(temporary, &target) {
         Ok(()) => {
-            system::sync_directory(&directory).map_err(failed("sync the directory of"))?;
+            let directory_synced = system::sync_directory(&directory).is_ok();
             Ok(Written {
                 in_place: false,
                 owner_kept,
+                directory_synced,
             })
         }
         Err((temporary, error)) if old.is_some() && is_refused_rename(&error) => {
@@ -121,6 +125,7 @@ pub(super) fn replace_with(
             Ok(Written {
                 in_place: true,
                 owner_kept: true,
+                directory_synced: true,
             })
         }
         Err((_, source)) => Err(failed("replace")(source)),
@@ -300,8 +305,8 @@ mod system {
         Ok(())
     }
 
-    /// A directory cannot be opened as a file here; the file system's journal orders the rename.
+    /// A directory cannot be opened as a file here; the journal of the file system orders the rename.
     pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
-        Ok(())
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
