@@ -2,7 +2,7 @@
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::model::Finding;
-use crate::observe::BackupsSeen;
+use crate::observe::{ArchiveSeen, BackupsSeen};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -50,8 +50,8 @@ fn backup(case: &Case<'_>) -> Looked {
         None => findings
             .push(warning("there is no complete backup in .xtask/runs").hint("cargo xtask backup create")),
         Some((run, archives)) => {
-            for (name, result) in archives {
-                if let Err(why) = result {
+            for ArchiveSeen { name, checked } in archives {
+                if let Err(why) = checked {
                     findings.push(error(format!("archive {name} of run {run} is damaged: {why}")));
                 }
             }

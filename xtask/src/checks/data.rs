@@ -3,6 +3,7 @@
 use super::Case;
 use super::databases::each;
 use super::{Check, Group, Looked, NotLooked, error, warning};
+use crate::observe::RowsSeen;
 
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "data.matches-backup",
@@ -26,7 +27,7 @@ fn matches_backup(case: &Case<'_>) -> Looked {
             Some(Ok(rows)) => rows,
         };
         let mut findings = Vec::new();
-        for (table, before, now) in rows {
+        for RowsSeen { table, before, now } in rows {
             match now {
                 None => findings.push(error(format!(
                     "table {table} of {name} is in backup {run} and not here"

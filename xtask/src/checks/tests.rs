@@ -1,5 +1,6 @@
 //! The checks of configuration on the sample repositories: clean, with one fault each, with all of them.
 
+mod live;
 mod planted;
 mod tree;
 mod xml;

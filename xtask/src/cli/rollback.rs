@@ -99,8 +99,10 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         &mut journal,
         |event| context.terminal.event(&event),
     )?;
-    let document = describe(&context, &run, &plan, &journal, Vec::new())?;
-    write_reports(&context, &run, &plan, &journal, &document);
+    // The old world is back whether or not a report can be made of it.
+    if let Ok(document) = describe(&context, &run, &plan, &journal, Vec::new()) {
+        write_reports(&context, &run, &plan, &journal, &document);
+    }
     if failures.is_empty() {
         going.ask_application();
         context

@@ -33,7 +33,7 @@ pub struct Finding {
     pub hints: Vec<String>,
     /// File and line it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
 }
 
 /// A place in a file.
@@ -90,10 +90,10 @@ impl Finding {
     /// Says where.
     #[must_use]
     pub fn at(mut self, file: &std::path::Path, line: usize) -> Self {
-        self.place = Some(Place {
+        self.place = Some(Box::new(Place {
             file: file.display().to_string(),
             line,
-        });
+        }));
         self
     }
 }

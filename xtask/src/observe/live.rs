@@ -35,8 +35,28 @@ pub struct DatabaseSeen {
     pub health: Result<DatabaseHealth, String>,
     /// What the application's role may not do, or why it cannot log in; `None` where no `.env` names a login.
     pub application_role: Option<Result<Vec<Refused>, String>>,
-    /// For each table of the last backup: rows then, rows now (`None`: no such table). Or why they cannot be counted.
-    pub rows: Option<Result<Vec<(String, u64, Option<u64>)>, String>>,
+    /// The tables of the last backup, or why they cannot be counted; `None` without a backup.
+    pub rows: Option<Result<Vec<RowsSeen>, String>>,
+}
+
+/// The rows of a table in the last backup and now.
+#[derive(Clone, Debug)]
+pub struct RowsSeen {
+    /// The table, quoted, with its schema.
+    pub table: String,
+    /// Rows in the backup.
+    pub before: u64,
+    /// Rows now; `None`: there is no such table.
+    pub now: Option<u64>,
+}
+
+/// An archive that was read again, and what is wrong with it.
+#[derive(Clone, Debug)]
+pub struct ArchiveSeen {
+    /// The database.
+    pub name: String,
+    /// Whether every byte is as it was written.
+    pub checked: Result<(), String>,
 }
 
 /// The application and Redis.
@@ -52,7 +72,7 @@ pub struct ApplicationSeen {
 /// What the migration left.
 pub struct BackupsSeen {
     /// The last run with a complete backup, and what re-reading each archive said.
-    pub last: Option<(String, Vec<(String, Result<(), String>)>)>,
+    pub last: Option<(String, Vec<ArchiveSeen>)>,
     /// Runs whose backup never became complete.
     pub incomplete: Vec<String>,
     /// Old containers with their state.
@@ -140,9 +160,13 @@ fn application_role(
     }))
 }
 
-type Rows = Result<Vec<(String, u64, Option<u64>)>, String>;
-
-fn rows(eyes: &Eyes<'_>, server: &Server, run: &RunDir, name: &str, real: &str) -> Option<Rows> {
+fn rows(
+    eyes: &Eyes<'_>,
+    server: &Server,
+    run: &RunDir,
+    name: &str,
+    real: &str,
+) -> Option<Result<Vec<RowsSeen>, String>> {
     let backup = match DatabaseBackup::read(&run.backup(), name) {
         Ok(backup) => backup?,
         Err(error) => return Some(Err(format!("{error:#}"))),
@@ -160,9 +184,10 @@ fn rows(eyes: &Eyes<'_>, server: &Server, run: &RunDir, name: &str, real: &str) 
         Ok(now) => now,
         Err(error) => return Some(Err(error.to_string())),
     };
-    let all = before.iter().map(|(table, rows)| {
-        let rows_now = now.get(*table).copied().flatten();
-        ((*table).to_owned(), *rows, rows_now)
+    let all = before.iter().map(|(table, rows)| RowsSeen {
+        table: (*table).to_owned(),
+        before: *rows,
+        now: now.get(*table).copied().flatten(),
     });
     Some(Ok(all.collect()))
 }
@@ -241,18 +266,23 @@ pub fn look_at_backups(eyes: &Eyes<'_>, docker: &DockerSeen) -> BackupsSeen {
     }
 }
 
-fn read_again(run: &RunDir) -> Vec<(String, Result<(), String>)> {
+fn read_again(run: &RunDir) -> Vec<ArchiveSeen> {
     let folder = run.backup();
     let manifest = match BackupManifest::read(&folder) {
         Ok(Some(manifest)) => manifest,
         Ok(None) => return Vec::new(),
-        Err(error) => return vec![("manifest.json".to_owned(), Err(format!("{error:#}")))],
+        Err(error) => {
+            return vec![ArchiveSeen {
+                name: "manifest.json".to_owned(),
+                checked: Err(format!("{error:#}")),
+            }];
+        }
     };
     let names = manifest.databases.iter();
     names
-        .map(|(name, sum)| {
-            let checked = check(&folder, name, sum).map_err(|error| format!("{error:#}"));
-            (name.clone(), checked)
+        .map(|(name, sum)| ArchiveSeen {
+            name: name.clone(),
+            checked: check(&folder, name, sum).map_err(|error| format!("{error:#}")),
         })
         .collect()
 }

@@ -24,13 +24,13 @@ pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile,
 pub use docker::DockerSeen;
 pub use env::{EnvSeen, MappingSeen, is_placeholder, learn_kept};
 pub use live::{
-    ApplicationSeen, BackupsSeen, DatabaseSeen, InstanceSeen, look_at_application, look_at_backups,
-    look_at_instance,
+    ApplicationSeen, ArchiveSeen, BackupsSeen, DatabaseSeen, InstanceSeen, RowsSeen, look_at_application,
+    look_at_backups, look_at_instance,
 };
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen};
 pub use sources::{SourceSeen, SourceState};
-pub use target::{RedisSeen, TargetSeen};
+pub use target::{RedisSeen, TargetDatabase, TargetSeen};
 
 /// What was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -28,8 +28,8 @@ pub fn junit(verdicts: &Verdicts) -> String {
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" skipped=\"{}\" time=\"{:.3}\">",
             group.name(),
             members.len(),
-            members.iter().copied().filter(|v| failed(&v)).count(),
-            members.iter().copied().filter(|v| skipped(&v)).count(),
+            members.iter().copied().filter(|v| failed(v)).count(),
+            members.iter().copied().filter(|v| skipped(v)).count(),
             members.iter().map(|v| v.seconds).sum::<f64>()
         );
         for verdict in members {
