@@ -30,7 +30,7 @@ pub use live::{
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen};
 pub use sources::{SourceSeen, SourceState};
-pub use target::{RedisSeen, TargetDatabase, TargetSeen};
+pub use target::{RedisSeen, TargetSeen};
 
 /// What was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
