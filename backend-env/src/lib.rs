@@ -23,6 +23,7 @@
 //!
 //! Values never appear in an error, a `Debug` or a masked [`Diff`]; keys and line numbers do.
 
+mod attempt;
 mod conflict;
 mod diff;
 mod disagree;

@@ -1,7 +1,7 @@
 //! What a new line takes from the lines around it, and what stays when the last one goes.
 
+use crate::attempt::Change;
 use crate::document::{Document, Entry};
-use crate::edit::Change;
 use crate::scan::{Item, Kind};
 
 impl Document {

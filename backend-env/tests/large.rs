@@ -52,7 +52,7 @@ const PIECES: &[&str] = &[
 
 #[test]
 fn every_reader_gets_to_the_end() {
-    const BYTES: usize = 1 << 15;
+    const BYTES: usize = 1 << 14;
     for piece in PIECES {
         for head in ["", "A=", "A=\"", "A='"] {
             let text = head.to_owned() + &piece.repeat(BYTES / piece.len());
@@ -88,8 +88,6 @@ fn a_hundred_thousand_lines_are_edited() {
         doc.get("KEY_50000").expect("it is there").written_value(),
         b"'new value'"
     );
-    doc.unset("KEY_99999", READERS).expect("a plain edit");
-    assert_eq!(doc.entries().count(), 99_999);
 }
 
 #[test]
