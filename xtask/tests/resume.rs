@@ -2,6 +2,7 @@
 //! of `.env`, nothing left over. On real servers, through the real program.
 
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test and its helpers fail by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
