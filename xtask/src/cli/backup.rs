@@ -103,7 +103,7 @@ fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit> {
             }),
             // Left out of the team's migration, or asked for by name: then it must be there.
             Err(finding) if settings.databases[name].required || !args.only.is_empty() => {
-                findings.push(finding)
+                findings.push(*finding)
             }
             Err(finding) => context.terminal.line(&format!("left out: {}", finding.found)),
         }
@@ -113,7 +113,11 @@ fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit> {
         .iter()
         .filter(|name| !settings.databases.contains_key(*name))
     {
-        findings.extend(charge::in_charge(&seen, settings, name, "").err());
+        findings.extend(
+            charge::in_charge(&seen, settings, name, "")
+                .err()
+                .map(|finding| *finding),
+        );
     }
     if !findings.is_empty() {
         return Err(refuse(&findings).into());
@@ -371,7 +375,7 @@ fn against(
     let settings = &context.loaded.settings;
     let (instance, name, on_target) = if settings.databases.contains_key(database) {
         let charged =
-            charge::in_charge(&seen, settings, database, "").map_err(|finding| refuse(&[finding]))?;
+            charge::in_charge(&seen, settings, database, "").map_err(|finding| refuse(&[*finding]))?;
         (charged.instance, charged.database, charged.target)
     } else {
         if seen.target.server.is_none() {

@@ -119,11 +119,17 @@ pub(crate) fn cmd_cleanup(global: &Global, args: &CleanupArgs) -> anyhow::Result
     if let Some(run) = charged {
         verify_backup(&context, &run.dir)?;
     }
-    confirm(
-        "remove them? There is no way back from that.",
-        args.yes,
-        "cargo xtask cleanup --yes",
-    )?;
+    let run = args
+        .run
+        .as_ref()
+        .map_or_else(String::new, |run| format!(" {run}"));
+    let volumes = if args.remove_volumes {
+        " --remove-volumes"
+    } else {
+        ""
+    };
+    let again = format!("cargo xtask cleanup{run}{volumes} --yes");
+    confirm("remove them? There is no way back from that.", args.yes, &again)?;
     let ends = |known: &&&Known| items.iter().any(|item| item.ends.as_ref() == Some(&known.dir.id));
     for known in scope.iter().filter(ends).filter(|known| known.is_finished()) {
         // Intent before effect: from here on the run cannot be rolled back any more.

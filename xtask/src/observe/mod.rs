@@ -30,6 +30,8 @@ pub use live::{
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen};
 pub use sources::{SourceSeen, SourceState};
+#[cfg(test)]
+pub use target::TargetDatabase;
 pub use target::{RedisSeen, TargetSeen};
 
 /// What was seen.

@@ -47,23 +47,29 @@ pub fn target(settings: &Settings, run: &str) -> Instance {
 ///
 /// # Errors
 /// A finding when that cannot be told, or when the instance does not answer.
-pub fn in_charge(seen: &Observed, settings: &Settings, name: &str, run: &str) -> Result<Charged, Finding> {
+pub fn in_charge(
+    seen: &Observed,
+    settings: &Settings,
+    name: &str,
+    run: &str,
+) -> Result<Charged, Box<Finding>> {
     let id = format!("charge.{name}");
     let Some(database) = settings.databases.get(name) else {
         let known: Vec<&str> = settings.databases.keys().map(String::as_str).collect();
-        return Err(Finding::error(id, format!("there is no database {name}"))
-            .wanted(format!("one of {}", known.join(", "))));
+        return Err(Box::new(
+            Finding::error(id, format!("there is no database {name}"))
+                .wanted(format!("one of {}", known.join(", "))),
+        ));
     };
     let Some(on_target) = names_target(seen, settings, name) else {
-        return Err(
-            Finding::error(id, format!("no .env file says which instance serves {name}"))
-                .wanted("a .env file of the labeler that can be read")
-                .hint("cargo xtask status --settings"),
-        );
+        let finding = Finding::error(id, format!("no .env file says which instance serves {name}"))
+            .wanted("a .env file of the labeler that can be read")
+            .hint("cargo xtask status --settings");
+        return Err(Box::new(finding));
     };
     if on_target {
         if seen.target.server.is_none() {
-            return Err(target_is_silent(seen, id));
+            return Err(Box::new(target_is_silent(seen, id)));
         }
         return Ok(Charged {
             instance: target(settings, run),
@@ -91,11 +97,13 @@ pub fn in_charge(seen: &Observed, settings: &Settings, name: &str, run: &str) ->
             database.source.user.clone(),
         ),
         _ => {
-            return Err(Finding::error(
-                id,
-                format!(".env names the old instance of {name}, and that one does not run"),
-            )
-            .wanted("the instance that serves it, running"));
+            return Err(Box::new(
+                Finding::error(
+                    id,
+                    format!(".env names the old instance of {name}, and that one does not run"),
+                )
+                .wanted("the instance that serves it, running"),
+            ));
         }
     };
     Ok(Charged {
