@@ -132,13 +132,23 @@ fn exist(case: &Case<'_>) -> Looked {
 }
 
 fn owner(case: &Case<'_>) -> Looked {
+    let seen = answering(case)?;
+    let owner_of = |name: &str| {
+        let real = &case.settings().databases.get(name)?.name;
+        Some(seen.target.server.as_ref()?.databases.get(real)?.owner.clone())
+    };
     each_health(case, |name, health| {
+        let owner = owner_of(name).unwrap_or_default();
         let owners = health.foreign_owners.iter();
         owners
             .map(|(role, count)| {
+                let (from, to) = (
+                    infra::postgres::quote::ident(role),
+                    infra::postgres::quote::ident(&owner),
+                );
                 warning(format!("{count} relations of database {name} belong to {role}"))
-                    .wanted("the database's owner")
-                    .hint(format!("REASSIGN OWNED BY {role} TO owner;"))
+                    .wanted(format!("{owner}, the database's owner"))
+                    .hint(format!("REASSIGN OWNED BY {from} TO {to};"))
             })
             .collect()
     })
