@@ -1,11 +1,22 @@
 //! What `cargo test` printed, as numbers and names.
 
+use super::stages::Ignored;
+
 /// Counts over all test programs of one stage.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     passed: u64,
-    need_docker: u64,
+    ignored: Vec<Test>,
     failed: Vec<String>,
+}
+
+/// An ignored test.
+#[derive(Debug)]
+pub(super) struct Test {
+    /// Its name with its modules.
+    pub(super) name: String,
+    /// Why it is ignored.
+    pub(super) reason: String,
 }
 
 /// How many failed tests the table names.
@@ -14,13 +25,19 @@ const NAMED: usize = 5;
 impl Tally {
     /// Reads one line; a line that is not a test's counts for nothing.
     pub(super) fn see(&mut self, line: &str) {
-        if let Some(rest) = line.strip_prefix("test ")
-            && let Some(name) = rest.strip_suffix(" ... FAILED")
+        if let Some((name, result)) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.split_once(" ... "))
         {
-            self.failed.push(name.to_owned());
-        }
-        if line.starts_with("test ") && line.ends_with(" ... ignored, needs Docker") {
-            self.need_docker += 1;
+            let name = name.to_owned();
+            match (result, result.strip_prefix("ignored, ")) {
+                ("FAILED", _) => self.failed.push(name),
+                (_, Some(reason)) => self.ignored.push(Test {
+                    name,
+                    reason: reason.to_owned(),
+                }),
+                _ => {}
+            }
         }
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
@@ -37,14 +54,22 @@ impl Tally {
         }
     }
 
-    /// `212 passed, 3 need Docker`; empty for a stage without tests.
+    /// Ignored tests of one kind.
+    pub(super) fn ignored(&self, kind: Ignored) -> Vec<&Test> {
+        let of_kind = |test: &&Test| Ignored::of(&test.reason) == Some(kind);
+        self.ignored.iter().filter(of_kind).collect()
+    }
+
+    /// Names of tests that failed.
+    pub(super) fn failed(&self) -> &[String] {
+        &self.failed
+    }
+
+    /// `212 passed, 1 failed: a::two`; empty for a stage without tests.
     pub(super) fn summary(&self) -> String {
         let mut parts = Vec::new();
         if self.passed > 0 {
             parts.push(format!("{} passed", self.passed));
-        }
-        if self.need_docker > 0 {
-            parts.push(format!("{} need Docker", self.need_docker));
         }
         if !self.failed.is_empty() {
             let more = if self.failed.len() > NAMED { ", ..." } else { "" };
@@ -71,13 +96,13 @@ mod tests {
             "test a::one ... ok",
             "test a::two ... FAILED",
             "test b ... ignored, needs Docker",
-            "test c ... ignored, run by another test",
-            "test result: FAILED. 2 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: FAILED. 2 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
             "test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 1.50s",
         ] {
             tally.see(line);
         }
-        assert_eq!(tally.summary(), "7 passed, 1 need Docker, 1 failed: a::two");
+        assert_eq!(tally.summary(), "7 passed, 1 failed: a::two");
+        assert_eq!(tally.ignored(Ignored::Docker).len(), 1);
     }
 
     #[test]
