@@ -2,11 +2,7 @@
 //! of `.env`, nothing left over. On real servers, through the real program.
 
 #![cfg(unix)]
-<<<<<<< HEAD
 #![expect(clippy::unwrap_used, reason = "a test that cannot be prepared fails")]
-=======
-#![expect(clippy::unwrap_used, reason = "a test and its helpers fail by panicking")]
->>>>>>> ci
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -28,11 +28,7 @@ pub(crate) struct RestoreArgs {
     /// Restore under this name instead
     #[arg(long, value_name = "NAME")]
     into: Option<String>,
-<<<<<<< HEAD
     /// Keep existing content as `<DB>__before_<ID>` and take its place
-=======
-    /// Keep existing content under another name, DB__before_ID, and take its place
->>>>>>> ci
     #[arg(long)]
     set_aside_existing: bool,
     /// Do not ask
