@@ -26,5 +26,11 @@ SELECT json_build_object(
     SELECT coalesce(json_agg(DISTINCT pg_get_userbyid(c.relowner)), '[]'::json)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')),
+  'prepared_transactions', (SELECT coalesce(json_agg(gid ORDER BY gid), '[]'::json) FROM pg_prepared_xacts WHERE database = current_database()),
+  'connection_limit', (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
+  'role_settings', (
+    SELECT coalesce(json_agg(pg_get_userbyid(s.setrole) || ': ' || split_part(c.setting, '=', 1) ORDER BY c.setting), '[]'::json)
+    FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c(setting)
+    WHERE s.setdatabase = 0 AND s.setrole <> 0),
   'has_alembic_version', to_regclass('public.alembic_version') IS NOT NULL
 );

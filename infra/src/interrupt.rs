@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as a flag that every wait looks at.
+//! Ctrl-C, SIGTERM and a closed terminal as a flag that every wait looks at.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,11 @@ impl Interrupt {
     /// When the operating system refuses to register a handler.
     pub fn install() -> std::io::Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        let mut signals = vec![signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+        // The terminal was closed.
+        #[cfg(unix)]
+        signals.push(signal_hook::consts::SIGHUP);
+        for signal in signals {
             // Order matters: the shutdown looks at the flag before the same signal sets it.
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
             signal_hook::flag::register(signal, Arc::clone(&flag))?;

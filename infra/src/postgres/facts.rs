@@ -89,6 +89,15 @@ pub struct DatabaseFacts {
     pub extensions: BTreeMap<String, String>,
     /// Roles that own relations.
     pub owners: Vec<String>,
+    /// Transactions that are prepared and neither committed nor rolled back: their rows are in no dump.
+    #[serde(default)]
+    pub prepared_transactions: Vec<String>,
+    /// Settings of roles for all databases (`ALTER ROLE .. SET`), as `role: setting`. They are in no dump.
+    #[serde(default)]
+    pub role_settings: Vec<String>,
+    /// `CONNECTION LIMIT` of the database; -1 for none.
+    #[serde(default)]
+    pub connection_limit: i32,
     /// Whether Alembic's table is there.
     pub has_alembic_version: bool,
 }

@@ -30,6 +30,9 @@ pub(crate) fn cmd_status(global: &Global, args: &StatusArgs) -> anyhow::Result<E
         Some(name) => vec![context.run(Some(name))?],
         None => RunDir::all(&context.workspace.runs()),
     };
+    if let Some(holder) = engine::Lock::holder(&context.workspace.private()) {
+        println!("at work now: {}", holder.0);
+    }
     if runs.is_empty() {
         println!("no runs yet");
     }
@@ -63,7 +66,7 @@ fn line(run: &RunDir) -> anyhow::Result<String> {
         _ if state.is_going_back() => "going back stopped halfway: cargo xtask rollback goes on".to_owned(),
         _ => {
             let at = plan.steps.get(done).map_or("the end", |step| step.title.as_str());
-            format!("stopped after {done} of {} steps, at: {at}", plan.steps.len())
+            format!("open after {done} of {} steps, at: {at}", plan.steps.len())
         }
     };
     Ok(format!("{}  {}  {outcome}", run.id, plan.databases.join(",")))

@@ -21,6 +21,18 @@ pub struct Held(
 );
 
 impl Lock {
+    /// Who is at work, if anybody is. Looks, writes nothing.
+    pub fn holder(private: &Path) -> Option<Held> {
+        let file = File::open(private.join("lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => {
+                let who = std::fs::read_to_string(private.join("lock.holder"));
+                Some(Held(who.unwrap_or_else(|_| "another process".to_owned())))
+            }
+            _ => None,
+        }
+    }
+
     /// Takes the lock, or says who holds it.
     ///
     /// # Errors
@@ -70,6 +82,7 @@ mod tests {
             "{who}"
         );
         drop(first);
+        assert_eq!(Lock::holder(dir.path()), None);
         assert!(Lock::take(dir.path(), "migrate").unwrap().is_ok());
     }
 }

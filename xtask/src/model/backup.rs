@@ -38,11 +38,18 @@ pub struct DatabaseBackup {
     pub manifest: DatabaseManifest,
     /// Settings of the database, which an archive does not hold.
     pub settings: Vec<DatabaseSetting>,
+    /// `CONNECTION LIMIT` of the database; an archive does not hold it.
+    #[serde(default = "no_limit")]
+    pub connection_limit: i32,
     /// Roles that its row-level security policies name: they must exist where it is restored.
     #[serde(default)]
     pub policy_roles: Vec<String>,
     /// The archive's files.
     pub files: Vec<ArchiveFile>,
+}
+
+fn no_limit() -> i32 {
+    -1
 }
 
 /// One file of an archive.

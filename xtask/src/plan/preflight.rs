@@ -35,6 +35,8 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         environment::disk,
         instances::sources,
         instances::source_logins,
+        instances::prepared_transactions,
+        instances::left_behind,
         instances::target_port,
         instances::target_server,
         instances::target_databases,

@@ -164,7 +164,15 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     orphans::end(&world.runner, &server, source, source)?;
     let taken_at = time::now();
     let mut snapshot = Snapshot::open(&world.runner, &server, source)?;
-    let size = infra::postgres::facts::database(&world.runner, &server, source)?.bytes;
+    let facts = infra::postgres::facts::database(&world.runner, &server, source)?;
+    // Asked again behind the fence: nobody can prepare one now, and its rows would be in no archive.
+    if let Some(gid) = facts.prepared_transactions.first() {
+        return Err(
+            Failure::new(format!("transaction {gid:?} of {name} is prepared and not ended"))
+                .hint("cargo xtask rollback, then end it with COMMIT PREPARED or ROLLBACK PREPARED"),
+        );
+    }
+    let size = facts.bytes;
     let dump = action.dump(database, world.vault, Some(snapshot.id()));
     let finished = AtomicBool::new(false);
     let (manifest, dumped) = std::thread::scope(|scope| {
@@ -205,6 +213,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
         taken_at,
         manifest,
         settings: infra::postgres::facts::settings(&world.runner, &server, source)?,
+        connection_limit: facts.connection_limit,
         policy_roles: infra::postgres::facts::policy_roles(&world.runner, &server, source)?,
         files: archive_files(&archive)?,
     };

@@ -235,16 +235,63 @@ fn apply_settings(
         );
         let variable = format!("value{number}");
         script = if list {
-            script.then(&format!("ALTER {whom} SET {name} TO {};\n", setting.value))
+            script.then(&format!(
+                "ALTER {whom} SET {name} TO {};\n",
+                list_literals(&setting.value)
+            ))
         } else {
             script
                 .secret_var(&variable, &Secret::new(setting.value.clone()))
                 .then(&format!("ALTER {whom} SET {name} TO :'{variable}';\n"))
         };
     }
+    if backup.connection_limit >= 0 {
+        script = script.then(&format!(
+            "ALTER DATABASE {incoming} CONNECTION LIMIT {};\n",
+            backup.connection_limit
+        ));
+    }
     let what = format!("apply the settings of database {}", database.name);
     server.execute(&world.runner, &action.maintenance_database, &script, what)?;
     Ok(())
+}
+
+/// A stored list (`a, "B c", ""`) as SQL literals (`'a', 'B c', ''`): an empty name is a legal element, and no legal
+/// identifier. pg_dump writes them the same way.
+fn list_literals(stored: &str) -> String {
+    let mut elements = Vec::new();
+    let (mut element, mut quoted, mut seen) = (String::new(), false, false);
+    let mut characters = stored.chars().peekable();
+    while let Some(c) = characters.next() {
+        match c {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                element.push('"');
+            }
+            '"' => {
+                quoted = !quoted;
+                seen = true;
+            }
+            ',' if !quoted => {
+                elements.push(std::mem::take(&mut element));
+                seen = false;
+            }
+            c if c.is_whitespace() && !quoted => {}
+            c => {
+                element.push(c);
+                seen = true;
+            }
+        }
+    }
+    if seen || !elements.is_empty() {
+        elements.push(element);
+    }
+    let literal = |element: &String| format!("'{}'", element.replace('\'', "''"));
+    if elements.is_empty() {
+        "''".to_owned()
+    } else {
+        elements.iter().map(literal).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Drops an incoming database, but only one that carries the mark of a run of this workspace: this one, or one that
@@ -328,4 +375,19 @@ pub(super) fn is_there(
             .iter()
             .any(|name| seen.databases.get(name).is_some_and(|entry| entry.oid == *oid))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::list_literals;
+
+    #[test]
+    fn a_stored_list_becomes_literals_and_an_empty_element_stays() {
+        assert_eq!(
+            list_literals(r#""$user", public, "Ex""ports", it's"#),
+            r#"'$user', 'public', 'Ex"ports', 'it''s'"#
+        );
+        assert_eq!(list_literals(r#""""#), "''");
+        assert_eq!(list_literals(""), "''");
+    }
 }

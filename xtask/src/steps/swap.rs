@@ -28,11 +28,33 @@ pub(super) fn probe(action: &Swap, world: &World<'_>) -> Result<Probe, Failure> 
             }
         }
     }
-    Ok(if all_there {
+    Ok(if all_there && is_tidy(action, &server, &seen, world)? {
         Probe::Satisfied
     } else {
         Probe::Absent
     })
+}
+
+/// Whether nothing of the swap is left to do: a run that stopped right after the renames has our mark on a database, or
+/// an empty database under its old name's other name.
+fn is_tidy(action: &Swap, server: &Server, seen: &ServerFacts, world: &World<'_>) -> Result<bool, Failure> {
+    let marked = Script::new(
+        "SELECT coalesce(json_agg(datname), '[]'::json) FROM pg_database \
+         WHERE shobj_description(oid, 'pg_database') = :'mark';",
+    )
+    .var("mark", crate::plan::action::mark(&action.run));
+    let what = "look for databases that carry our mark";
+    let marked: Vec<String> = server.json(&world.runner, &action.maintenance_database, &marked, what)?;
+    for database in &action.databases {
+        let before = database.before(&action.run);
+        if marked.contains(&database.target_name)
+            || (seen.databases.contains_key(&before)
+                && facts::database(&world.runner, server, &before)?.is_empty())
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> {

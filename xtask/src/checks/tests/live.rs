@@ -61,6 +61,9 @@ fn healthy() -> World {
         schemas: 0,
         extensions: BTreeMap::new(),
         owners: vec!["admin".to_owned()],
+        prepared_transactions: Vec::new(),
+        role_settings: Vec::new(),
+        connection_limit: -1,
         has_alembic_version: true,
     };
     let database = TargetDatabase {

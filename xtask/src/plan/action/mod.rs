@@ -26,7 +26,7 @@ pub use images::Images;
 pub use plain::RestorePlain;
 pub use redis::StartRedis;
 pub use release::Release;
-pub use restore::{Locale, Restore, RestoreDatabase};
+pub use restore::{Locale, Restore, RestoreDatabase, mark};
 pub use schema::UpgradeSchema;
 pub use swap::{Swap, SwapDatabase};
 pub use target::{StartTarget, TargetControl};

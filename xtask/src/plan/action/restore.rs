@@ -49,6 +49,11 @@ pub struct RestoreDatabase {
     pub reader: Instance,
 }
 
+/// The comment that marks a database as belonging to an unfinished run.
+pub fn mark(run: &RunId) -> String {
+    format!("xtask run {run}")
+}
+
 /// Encoding and locale of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Locale<'a> {

@@ -104,6 +104,51 @@ fn absent(case: &Case<'_>, name: &str) -> Finding {
     }
 }
 
+/// What belongs to the instance and not to a database is not moved; people must know.
+pub(super) fn left_behind(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (name, source) in &case.seen.sources {
+        let Some(database) = &source.database else {
+            continue;
+        };
+        if !database.role_settings.is_empty() {
+            findings.push(
+                Finding::warning(
+                    format!("source.{name}.role-settings"),
+                    format!(
+                        "settings of roles stay behind: {}",
+                        database.role_settings.join(", ")
+                    ),
+                )
+                .wanted("the same `ALTER ROLE .. SET` on the target, where the application relies on it"),
+            );
+        }
+    }
+}
+
+/// A prepared transaction survives the stop, and its rows are in no dump: somebody must end it first.
+pub(super) fn prepared_transactions(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (name, source) in &case.seen.sources {
+        let Some(database) = &source.database else {
+            continue;
+        };
+        for gid in &database.prepared_transactions {
+            findings.push(
+                Finding::error(
+                    format!("source.{name}.prepared-transaction"),
+                    format!(
+                        "transaction {gid:?} of {name} is prepared and not ended: its rows would be lost"
+                    ),
+                )
+                .wanted("no prepared transaction")
+                .hint(format!(
+                    "COMMIT PREPARED '{0}'; or ROLLBACK PREPARED '{0}';",
+                    gid.replace('\'', "''")
+                )),
+            );
+        }
+    }
+}
+
 pub(super) fn source_logins(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (name, source) in &case.seen.sources {
         if let Some(problem) = &source.login_problem {
