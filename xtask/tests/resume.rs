@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use infra::postgres::manifest::{self, CompareOptions, DatabaseManifest};
-use infra::postgres::{Clients, Reach, Server, facts};
+use infra::postgres::{Clients, Reach, Script, Server, facts};
 use infra::{Cmd, Interrupt, Output, Runner, Secret};
 use toml_edit::DocumentMut;
 
@@ -271,4 +271,40 @@ fn killed_around_the_swap_and_the_cutover_a_run_resumes_and_goes_back() {
         refused.stderr
     );
     rehearsal.go_back(&before, "rollback killed halfway");
+}
+
+/// Killed between the renames and what follows them: no journal line lies there, so the renames are made by hand.
+#[test]
+fn a_swap_that_was_cut_off_after_its_renames_is_finished_by_resume() {
+    let rehearsal = Rehearsal::prepare("resume-swap");
+    // Two lines for each of the three fences, for backup, target and restore; then the swap is announced.
+    rehearsal.xtask(&["migrate", "--yes"], Some(14));
+    let run = rehearsal.runs().pop().unwrap();
+    let journal = std::fs::read_to_string(run.join("journal.jsonl")).unwrap();
+    let last = journal.lines().last().unwrap();
+    assert!(last.contains("step-started") && last.contains("swap"), "{last}");
+    let id = run.file_name().unwrap().to_string_lossy().into_owned();
+    let renames = DATABASES.iter().fold(String::from("BEGIN;\n"), |sql, name| {
+        format!(
+            "{sql}ALTER DATABASE {name} RENAME TO {name}__before_{id};\n\
+             ALTER DATABASE {name}__incoming RENAME TO {name};\n"
+        )
+    });
+    let server = rehearsal.target();
+    let script = Script::new(renames + "COMMIT;");
+    server
+        .execute(&rehearsal.runner, "postgres", &script, "rename by hand")
+        .unwrap();
+    rehearsal.must(0, &["migrate", "--resume"]);
+    let ended = rehearsal.ended();
+    assert!(
+        ended.databases.iter().all(|database| database.comment.is_none()),
+        "a mark is left"
+    );
+    assert!(
+        !ended.names.iter().any(|name| name.contains("__before")),
+        "{:?}",
+        ended.names
+    );
+    rehearsal.must(22, &["rollback", "--yes"]);
 }
