@@ -14,6 +14,7 @@ use infra::{Interrupt, Runner};
 use super::migrate::{MigrateArgs, migrate};
 use super::{Context, Ending, Global};
 use crate::config::Workspace;
+use crate::engine::Lock;
 use crate::model::{Exit, RunId};
 use crate::plan::Roles;
 use crate::report::documents::RunDocument;
@@ -119,9 +120,20 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
         if left.is_empty() {
             return Err(Ending::new(Exit::NothingToDo, "nothing to do: no rehearsal is kept").into());
         }
+        let mut at_work = Vec::new();
         for kept in &left {
+            if let Some(holder) = kept.holder(&home) {
+                at_work.push(format!("rehearsal {} is at work: {}", kept.name, holder.0));
+                continue;
+            }
             kept.remove(&runner, &home)?;
             terminal.line(&format!("removed rehearsal {}", kept.name));
+        }
+        if !at_work.is_empty() {
+            let message = format!("{}; it is left alone", at_work.join("\n"));
+            return Err(Ending::new(Exit::Preconditions, message)
+                .hint("end it with Ctrl-C first")
+                .into());
         }
         return Ok(Exit::Ok);
     }
@@ -144,6 +156,7 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
     // Written before anything is made, so that `--stop` finds what a killed rehearsal leaves.
     let mut kept = Kept::new(&name, &base, runtime == Runtime::Docker);
     kept.write(&home)?;
+    let _at_work = Lock::take(&kept.lock_folder(&home), "cargo xtask rehearse")?;
     let result = rehearse(&stage, runtime, args, global, &interrupt, &mut kept, &home);
     if args.prepare && result.is_ok() {
         println!("{}", base.join("workspace").display());

@@ -12,7 +12,7 @@ use crate::steps::{Failure, Probe, Step};
 
 pub use fold::{RunState, StepState, fold};
 pub use journal::{Entry, Event as JournalEvent, Journal};
-pub use lock::Lock;
+pub use lock::{Held, Lock};
 
 /// What the engine tells while it works.
 #[derive(Debug)]

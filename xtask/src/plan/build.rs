@@ -160,6 +160,14 @@ pub fn build(
     })
 }
 
+/// The private folder of a reader's socket. Short on purpose: a socket's path has room for 107 bytes.
+pub fn socket_dir(run: &str, database: &str) -> PathBuf {
+    std::env::temp_dir().join(format!(
+        "xtask-{}-{database}",
+        &run[run.len().saturating_sub(4)..]
+    ))
+}
+
 /// A command as it can be pasted, with what it reads.
 fn shown(cmd: &infra::Cmd) -> String {
     match cmd.input() {
@@ -243,9 +251,7 @@ impl Builder<'_> {
                     let fenced = Fenced::Cluster {
                         cluster: cluster.clone(),
                         was_on: *port,
-                        // Short on purpose: a socket's path has room for 107 bytes.
-                        socket_dir: std::env::temp_dir()
-                            .join(format!("xtask-{}-{name}", &run[run.len() - 4..])),
+                        socket_dir: socket_dir(run, name),
                         reader_port: *self
                             .request
                             .reader_ports

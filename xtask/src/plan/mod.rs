@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::RunId;
 
 pub use action::Action;
-pub use build::{Request, build, inputs};
+pub use build::{Request, build, inputs, socket_dir};
 pub use preflight::{nothing_to_do, preflight};
 pub use render::render;
 

@@ -10,6 +10,7 @@ use infra::docker;
 use infra::postgres::cluster::Cluster;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::{Held, Lock};
 use crate::model::run_dir::read_json;
 
 /// A rehearsal's belongings.
@@ -73,6 +74,7 @@ impl Kept {
                 runner.run(&cluster.stop())?;
             }
         }
+        self.remove_sockets();
         if let Some(port) = self.redis {
             shutdown_redis(port);
         }
@@ -145,7 +147,31 @@ impl Kept {
             std::fs::remove_dir_all(&self.base)
                 .with_context(|| format!("failed to remove {}", self.base.display()))?;
         }
+        let _ = std::fs::remove_dir_all(self.lock_folder(home));
         std::fs::remove_file(self.path(home)).context("failed to forget the rehearsal")
+    }
+
+    /// The folder of the lock that a rehearsal holds while it is at work.
+    pub(super) fn lock_folder(&self, home: &Path) -> PathBuf {
+        home.join(format!("{}.at-work", self.name))
+    }
+
+    /// Who is at work in it: the rehearsal itself, or a migration in its workspace.
+    pub(super) fn holder(&self, home: &Path) -> Option<Held> {
+        let workspace = self.base.join("workspace").join(".xtask");
+        Lock::holder(&self.lock_folder(home)).or_else(|| Lock::holder(&workspace))
+    }
+
+    /// Socket folders of readers: a run that failed leaves them.
+    fn remove_sockets(&self) {
+        let runs = self.base.join("workspace").join(".xtask").join("runs");
+        for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
+            let run = entry.file_name().to_string_lossy().into_owned();
+            for database in ["platform", "users", "labeler"] {
+                // They are gone already after a run that ended well.
+                let _ = std::fs::remove_dir_all(crate::plan::socket_dir(&run, database));
+            }
+        }
     }
 
     fn owns(&self, volume: &str) -> bool {
