@@ -1,4 +1,4 @@
-//! What `verify` asks a database. Nothing is changed; the one insert is rolled back.
+//! What `verify` asks a database. Nothing is changed, and nothing is tried.
 
 use std::collections::BTreeMap;
 
@@ -45,11 +45,11 @@ pub struct SequenceHealth {
 /// Something a role may not do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {
-    /// The table.
+    /// The table, sequence or schema, quoted.
     pub object: String,
-    /// The command.
+    /// The privilege.
     pub what: String,
-    /// What the server said.
+    /// What it means.
     pub why: String,
 }
 
@@ -97,7 +97,8 @@ pub fn counts(
         .collect())
 }
 
-/// What the server's role may not do in a database, of what an application does: read and write every table.
+/// What the server's role may not do in a database, of what an application does: read and write every table, and take
+/// numbers from the sequences that fill their columns. Privileges are asked for in a read-only transaction.
 ///
 /// # Errors
 /// Any [`CommandError`].
@@ -107,7 +108,7 @@ pub fn refused(runner: &Runner, server: &Server, database: &str) -> Result<Vec<R
         runner,
         database,
         &script,
-        format!("try what {} may do in {database}", server.user),
+        format!("ask what {} may do in {database}", server.user),
     )
 }
 

@@ -7,9 +7,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "privileges.application",
         group: Group::Privileges,
-        meaning: "the role of `.env` logs in, reads and writes every table, through every sequence",
+        meaning: "the role of `.env` logs in, and may read and write every table, with its sequences",
         why: "A restored database with the wrong owner looks complete to an administrator and refuses the application.",
-        fix: "Grant what is named, or correct the role and password of `.env`. The inserts are rolled back; a sequence keeps the number it gave.",
+        fix: "Grant what is named, or correct the role and password of `.env`. Privileges are only asked for: the check writes nothing.",
         run: application,
     },
     Check {
