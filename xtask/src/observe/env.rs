@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use backend_env::{Document, Reader, Reading};
+use backend_env::{Document, Environment, Reader, Reading};
 use infra::{Runner, Secret};
 use serde::{Deserialize, Serialize};
 
@@ -21,8 +21,31 @@ pub struct EnvSeen {
     pub problem: Option<String>,
     /// SHA-256 of its bytes.
     pub sha256: Option<String>,
+    /// Readers that give up on the whole file; the application's own comes first.
+    #[serde(default)]
+    pub rejected: Vec<Rejected>,
     /// The databases it names.
     pub mappings: BTreeMap<String, MappingSeen>,
+}
+
+/// A reader that gives up on a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rejected {
+    /// Its name.
+    pub reader: String,
+    /// Whether the application reads through it.
+    pub application: bool,
+    /// Where and why.
+    pub fault: Fault,
+}
+
+/// Why something cannot be read; holds no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: usize,
+    /// The reason.
+    pub why: String,
 }
 
 /// The five keys of one database.
@@ -51,6 +74,9 @@ pub struct KeySeen {
     pub lines: Vec<usize>,
     /// Whether the value is one that a template leaves to be filled in.
     pub placeholder: bool,
+    /// Why the application gets no value although a line assigns one, where the rest of the file can be read.
+    #[serde(default)]
+    pub fault: Option<Fault>,
 }
 
 impl MappingSeen {
@@ -77,6 +103,7 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
         exists: path.exists(),
         problem: None,
         sha256: None,
+        rejected: Vec::new(),
         mappings: BTreeMap::new(),
     };
     let bytes = match std::fs::read(path) {
@@ -88,6 +115,7 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
     };
     seen.sha256 = Some(infra::files::sha256_bytes(&bytes));
     let document = Document::parse(bytes.as_slice());
+    seen.rejected = rejections(&document);
     for (database, settings) in &eyes.settings.databases {
         let mapping = mapping(&document, &settings.env);
         if let Some(password) = text(&document, &settings.env.password)
@@ -102,6 +130,23 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
         seen.mappings.insert(database.clone(), mapping);
     }
     seen
+}
+
+/// Who gives up on the file. Bash is not asked: nobody sources it.
+fn rejections(document: &Document) -> Vec<Rejected> {
+    let readers = Reader::MIGRATION.iter().filter(|reader| **reader != Reader::Bash);
+    let rejected = readers.filter_map(|reader| {
+        let rejection = document.read_all(*reader, &Environment::empty()).rejection()?;
+        Some(Rejected {
+            reader: reader.name().to_owned(),
+            application: *reader == APPLICATION,
+            fault: Fault {
+                line: rejection.line,
+                why: rejection.why.to_owned(),
+            },
+        })
+    });
+    rejected.collect()
 }
 
 /// The sources' passwords as a kept copy of a `.env` file has them: after the cutover only the copy knows.
@@ -121,13 +166,12 @@ pub fn learn_kept(settings: &Settings, runner: &Runner, bytes: &[u8], vault: &mu
 fn mapping(document: &Document, keys: &EnvMapping) -> MappingSeen {
     let key = |name: &str, secret: bool| {
         let value = text(document, name);
+        let entries = document.entries().filter(|entry| entry.key() == name);
+        let lines: Vec<usize> = entries.map(|entry| entry.line()).collect();
         KeySeen {
             key: name.to_owned(),
-            lines: document
-                .entries()
-                .filter(|entry| entry.key() == name)
-                .map(|entry| entry.line())
-                .collect(),
+            fault: lines.last().and_then(|line| fault(document, name, *line)),
+            lines,
             placeholder: value.as_deref().is_some_and(is_placeholder),
             value: if secret { None } else { value },
         }
@@ -141,9 +185,28 @@ fn mapping(document: &Document, keys: &EnvMapping) -> MappingSeen {
     }
 }
 
-/// The value as the application reads it (pydantic-settings reads through python-dotenv).
+/// The application's reader: pydantic-settings reads through python-dotenv.
+const APPLICATION: Reader = Reader::PythonDotenv;
+
+/// Why the application gets nothing for a key that `line` assigns.
+fn fault(document: &Document, key: &str, line: usize) -> Option<Fault> {
+    let (line, why) = match document.read(key, APPLICATION) {
+        // A rejected file is told once, not for every key.
+        Reading::FileRejected { .. } => return None,
+        Reading::Value(bytes) if std::str::from_utf8(&bytes).is_ok() => return None,
+        Reading::Value(_) => (line, "the value is not UTF-8"),
+        Reading::Unset => (line, "the line is skipped"),
+        Reading::Unknown { line, why } => (line, why),
+    };
+    Some(Fault {
+        line,
+        why: why.to_owned(),
+    })
+}
+
+/// The value as the application reads it.
 fn text(document: &Document, key: &str) -> Option<String> {
-    match document.read(key, Reader::PythonDotenv) {
+    match document.read(key, APPLICATION) {
         Reading::Value(bytes) => String::from_utf8(bytes).ok(),
         _ => None,
     }
@@ -162,6 +225,36 @@ pub fn is_placeholder(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_gives_up_on_a_file_is_kept_with_line_and_reason() {
+        let document = Document::parse(b"A=1\nB=\"caf\xe9\"\n".as_slice());
+        let rejected = rejections(&document);
+        assert!(rejected.iter().any(|one| one.application), "{rejected:?}");
+        assert!(
+            rejected
+                .iter()
+                .all(|one| one.fault.line > 0 && !one.fault.why.is_empty()),
+            "{rejected:?}"
+        );
+        assert_eq!(fault(&document, "A", 1), None);
+        assert!(rejections(&Document::parse("A=1\n")).is_empty());
+    }
+
+    #[test]
+    fn a_rejection_of_another_reader_is_not_the_applications() {
+        let rejected = rejections(&Document::parse("A=1\nB='open\n"));
+        assert!(!rejected.is_empty());
+        assert!(rejected.iter().all(|one| !one.application), "{rejected:?}");
+    }
+
+    #[test]
+    fn a_key_that_only_the_editor_sees_has_a_fault() {
+        let document = Document::parse("A=1\nB='open\n");
+        assert_eq!(fault(&document, "A", 1), None);
+        let found = fault(&document, "B", 2).map(|fault| fault.line);
+        assert_eq!(found, Some(2));
+    }
 
     #[test]
     fn placeholders_are_recognised_and_ordinary_passwords_are_not() {

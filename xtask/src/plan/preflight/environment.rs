@@ -29,6 +29,7 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
         findings.push(finding);
         return;
     }
+    rejected(file, findings);
     let wanted = file
         .mappings
         .iter()
@@ -61,6 +62,17 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
                     .at(&file.path, line),
                 );
             }
+            if let Some(fault) = &key.fault {
+                findings.push(
+                    Finding::error(
+                        "env.rejected",
+                        format!("the application reads no {}: {}", key.key, fault.why),
+                    )
+                    .wanted(format!("it names the {name} database"))
+                    .hint(check(file))
+                    .at(&file.path, fault.line),
+                );
+            }
             if key.placeholder {
                 findings.push(
                     Finding::error(
@@ -78,6 +90,34 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+fn rejected(file: &EnvSeen, findings: &mut Vec<Finding>) {
+    // A file that the application cannot read is one fault, whoever else stumbles over it.
+    let fatal = file.rejected.iter().any(|one| one.application);
+    for one in file.rejected.iter().filter(|one| one.application || !fatal) {
+        let why = &one.fault.why;
+        let finding = if one.application {
+            Finding::error(
+                "env.rejected",
+                format!(
+                    "the application's reader, {}, gives up on the file: {why}",
+                    one.reader
+                ),
+            )
+            .wanted("a file whose every key it reads")
+        } else {
+            Finding::warning(
+                "env.rejected",
+                format!("{} gives up on the file: {why}", one.reader),
+            )
+        };
+        findings.push(finding.hint(check(file)).at(&file.path, one.fault.line));
+    }
+}
+
+fn check(file: &EnvSeen) -> String {
+    format!("cargo xtask env check {}", file.path.display())
 }
 
 pub(super) fn application(case: &Case<'_>, findings: &mut Vec<Finding>) {

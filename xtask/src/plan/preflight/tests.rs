@@ -252,6 +252,24 @@ fn faults_of_env_carry_file_and_line() {
         &["USER_DB_NAME is not set", "backend/.env"],
         |world| keys(world, "lines", json!([])),
     );
+    let fault = json!({ "line": 7, "why": "it is not UTF-8" });
+    let rejected = |world: &mut Value, reader: &str, application: bool| {
+        let one = json!({ "reader": reader, "application": application, "fault": fault });
+        world["env_files"][0]["rejected"] = json!([one]);
+    };
+    error(
+        "env.rejected",
+        &["python-dotenv, gives up", "not UTF-8", "backend/.env:7"],
+        |world| rejected(world, "python-dotenv", true),
+    );
+    warning("env.rejected", &["compose gives up", "backend/.env:7"], |world| {
+        rejected(world, "compose", false)
+    });
+    error(
+        "env.rejected",
+        &["reads no USER_DB_NAME", "not UTF-8", "backend/.env:7"],
+        |world| keys(world, "fault", fault.clone()),
+    );
     error("env.placeholder", &["USER_DB_NAME", "backend/.env:22"], |world| {
         keys(world, "placeholder", json!(true))
     });
