@@ -7,6 +7,7 @@ use infra::postgres::manifest::{self, CompareOptions, Difference};
 use serde_json::json;
 
 use super::context::lock;
+use super::output::out_line;
 use super::{Context, Ending, Global, plain, refuse};
 use crate::model::backup::{BackupManifest, DatabaseBackup};
 use crate::model::run_dir::read_json;
@@ -86,7 +87,6 @@ pub(crate) fn cmd_backup(global: &Global, args: &BackupArgs) -> anyhow::Result<E
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit> {
     let mut context = Context::new(global)?;
     let _lock = lock(&context, "cargo xtask backup create")?;
@@ -131,9 +131,9 @@ fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit> {
     };
     let document = take(&context, &run, databases, folder)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        out_line(serde_json::to_string_pretty(&document)?)?;
     } else {
-        println!("{}", document["path"].as_str().unwrap_or_default());
+        out_line(document["path"].as_str().unwrap_or_default())?;
     }
     Ok(Exit::Ok)
 }
@@ -186,7 +186,6 @@ pub(super) fn take(
     Ok(json!({ "schema_version": 1, "path": folder, "databases": names }))
 }
 
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 fn list(global: &Global, args: &ListArgs) -> anyhow::Result<Exit> {
     let context = Context::new(global)?;
     let mut folders: Vec<(String, PathBuf)> = Vec::new();
@@ -208,15 +207,15 @@ fn list(global: &Global, args: &ListArgs) -> anyhow::Result<Exit> {
     for (id, folder) in folders.into_iter().filter(|(_, folder)| folder.is_dir()) {
         let document = describe(&id, &folder)?;
         if !args.json {
-            println!("{}", line(&document));
+            out_line(line(&document))?;
         }
         documents.push(document);
     }
     if args.json {
         let document = json!({ "schema_version": 1, "backups": documents });
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        out_line(serde_json::to_string_pretty(&document)?)?;
     } else if documents.is_empty() {
-        println!("no backups yet");
+        out_line("no backups yet")?;
     }
     Ok(Exit::Ok)
 }
@@ -267,7 +266,6 @@ fn line(document: &serde_json::Value) -> String {
     )
 }
 
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 fn verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<Exit> {
     let mut context = Context::new(global)?;
     let path = locate(&context, &args.path)?;
@@ -299,9 +297,11 @@ fn verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<Exit> {
             "equal": equal,
             "differences": differences,
         });
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        out_line(serde_json::to_string_pretty(&document)?)?;
     } else {
-        differences.iter().for_each(|difference| println!("{difference}"));
+        for difference in &differences {
+            out_line(difference)?;
+        }
     }
     if equal {
         context.terminal.line(match &args.against {

@@ -16,6 +16,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use infra::{Cmd, CommandError, Interrupt, Runner};
 
+use super::output::{out, out_line};
 use super::{Ending, Global, context, reference};
 use crate::config::Workspace;
 use crate::model::{Exit, time};
@@ -72,13 +73,12 @@ struct Ci<'a> {
 }
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(crate) fn cmd_ci(global: &Global, args: &CiArgs) -> anyhow::Result<Exit> {
     let workspace = Workspace::find()?;
     let terminal = context::terminal(global);
     if args.write_docs {
         for path in reference::write(workspace.root())? {
-            println!("wrote {}", path.display());
+            out_line(format_args!("wrote {}", path.display()))?;
         }
         return Ok(Exit::Ok);
     }
@@ -92,7 +92,7 @@ pub(crate) fn cmd_ci(global: &Global, args: &CiArgs) -> anyhow::Result<Exit> {
     };
     let prepared = ci.prepare(args.docker)?;
     let done = ci.run_all(&prepared, args.full)?;
-    print!("\n{}", table(&done));
+    out(format_args!("\n{}", table(&done)))?;
     ci.conclude(&done, prepared.left_out)
 }
 

@@ -10,6 +10,7 @@ use backend_env::{Document, Reader, Reading, file};
 use clap::Subcommand;
 
 use super::Ending;
+use super::output::{err_line, out, out_line};
 use crate::model::{Exit, readers};
 
 /// Env: read, change, compare and check .env files without losing a byte
@@ -86,7 +87,6 @@ fn assignment((index, text): (usize, &String)) -> anyhow::Result<(String, String
 }
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(crate) fn cmd_env(args: &EnvArgs) -> anyhow::Result<Exit> {
     match &args.command {
         EnvCommand::Get { file, key, reader } => get(file, key, *reader),
@@ -106,22 +106,18 @@ pub(crate) fn cmd_env(args: &EnvArgs) -> anyhow::Result<Exit> {
         EnvCommand::Diff { a, b } => {
             let (old, new) = (open(a)?.document(), open(b)?.document());
             let diff = old.diff(&new);
-            print!(
-                "{}",
-                diff.masked(&a.display().to_string(), &b.display().to_string())
-            );
+            out(diff.masked(&a.display().to_string(), &b.display().to_string()))?;
             Ok(if diff.is_empty() { Exit::Ok } else { Exit::Findings })
         }
         EnvCommand::Check(args) => check::cmd_check(args),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 fn get(path: &Path, key: &str, reader: Reader) -> anyhow::Result<Exit> {
     let document = open(path)?.document();
     match document.read(key, reader) {
         Reading::Value(value) => {
-            println!("{}", String::from_utf8_lossy(&value));
+            out_line(String::from_utf8_lossy(&value))?;
             Ok(Exit::Ok)
         }
         Reading::Unset => {
@@ -138,8 +134,6 @@ fn get(path: &Path, key: &str, reader: Reader) -> anyhow::Result<Exit> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
-#[expect(clippy::print_stderr, reason = "notes go to standard error")]
 fn set(path: &Path, assignments: &[(String, String)], dry_run: bool) -> anyhow::Result<Exit> {
     let mut file = open(path)?;
     let before = file.document();
@@ -172,10 +166,10 @@ fn set(path: &Path, assignments: &[(String, String)], dry_run: bool) -> anyhow::
         }
     }
     for note in &notes {
-        eprintln!("note: {note}");
+        err_line(format_args!("note: {note}"));
     }
     let name = path.display().to_string();
-    print!("{}", before.diff(&after).masked(&name, &name));
+    out(before.diff(&after).masked(&name, &name))?;
     if dry_run {
         return Ok(Exit::Ok);
     }

@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::Context as _;
 
+use super::output::{out, out_line};
 use super::{Context, Ending, Global, refuse};
 use crate::engine::{self, Journal, JournalEvent, Lock, Outcome};
 use crate::model::finding::worst;
@@ -49,7 +50,6 @@ pub(crate) struct MigrateArgs {
 }
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result<Exit> {
     let mut context = Context::new(global)?;
     if args.dry_run {
@@ -60,21 +60,21 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         let Some(plan) = plan else {
             return Err(refuse(&[]).into());
         };
-        print!("{}", plan::render(&plan));
+        out(plan::render(&plan))?;
         for step in &plan.steps {
             if let plan::Action::Cutover(cutover) = &step.action {
                 let diff = crate::steps::preview(cutover, &context.vault)
                     .map_err(|failure| Ending::new(Exit::Preconditions, failure.message))?;
-                print!("\n{diff}");
+                out(format_args!("\n{diff}"))?;
             }
         }
         return Ok(Exit::Ok);
     }
     let document = migrate(&mut context, args)?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        out_line(serde_json::to_string_pretty(&document)?)?;
     } else {
-        print!("{}", summary(&document));
+        out(summary(&document))?;
     }
     let run = &document.run;
     context.terminal.line(&format!(

@@ -7,6 +7,7 @@ mod confirm;
 mod context;
 mod env;
 mod migrate;
+mod output;
 mod plain;
 mod reference;
 mod rehearse;
@@ -21,6 +22,7 @@ use crate::config::ConfigError;
 use crate::model::{Exit, Finding};
 
 pub(crate) use context::Context;
+use output::err_line;
 
 /// Moves the platform's, the users' and the labeler's PostgreSQL instances into one, checked at every step.
 ///
@@ -156,22 +158,18 @@ pub(crate) fn refuse(findings: &[Finding]) -> Ending {
 }
 
 /// Prints an error once, with its hints, and gives its exit code.
-#[expect(
-    clippy::print_stderr,
-    reason = "the one place where a command's error reaches the person"
-)]
 fn report(error: &anyhow::Error) -> Exit {
     if let Some(ending) = error.downcast_ref::<Ending>() {
-        eprintln!("{ending}");
+        err_line(ending);
         for hint in ending.hints.iter().take(2) {
-            eprintln!("hint: {hint}");
+            err_line(format_args!("hint: {hint}"));
         }
         return ending.exit;
     }
     if let Some(error) = error.downcast_ref::<ConfigError>() {
-        eprintln!("error: {error}");
+        err_line(format_args!("error: {error}"));
         return Exit::Usage;
     }
-    eprintln!("error: {error:#}");
+    err_line(format_args!("error: {error:#}"));
     Exit::Unexpected
 }

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use infra::{Interrupt, Runner};
 
 use super::migrate::{MigrateArgs, migrate};
+use super::output::{out, out_line};
 use super::{Context, Ending, Global};
 use crate::config::Workspace;
 use crate::engine::Lock;
@@ -104,7 +105,6 @@ pub(super) struct Stage<'a> {
 }
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Result<Exit> {
     let workspace = match &global.workspace {
         Some(root) => Workspace::at(root),
@@ -159,7 +159,7 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
     let _at_work = Lock::take(&kept.lock_folder(&home), "cargo xtask rehearse")?;
     let result = rehearse(&stage, runtime, args, global, &interrupt, &mut kept, &home);
     if args.prepare && result.is_ok() {
-        println!("{}", base.join("workspace").display());
+        out_line(base.join("workspace").display())?;
         return Ok(Exit::Ok);
     }
     let keep = args.keep && result.is_ok();
@@ -175,9 +175,9 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
     }
     let document = result.map_err(|error| explain(error, &base))?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&document)?);
+        out_line(serde_json::to_string_pretty(&document)?)?;
     } else {
-        print!("{}", summary(&document));
+        out(summary(&document))?;
     }
     terminal.line(&format!(
         "\nrehearsed on the {} runtime: every table compared equal, the application answered. \

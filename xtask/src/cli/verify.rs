@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::output::{out, out_line};
 use super::{Context, Ending, Global};
 use crate::checks::{self, CHECKS, Case, Check, Group, Scope, Selection, UnknownName, Verdicts, nearest};
 use crate::model::Exit;
@@ -46,7 +47,6 @@ const FORMATS: [&str; 5] = ["text", "json", "junit", "github", "markdown"];
 type Sink = (&'static str, Option<PathBuf>);
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<Exit> {
     let wanted = Selection {
         only: &args.only,
@@ -55,12 +55,12 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
     let selected = checks::select(args.scope, &wanted).map_err(unknown)?;
     if args.list {
         if args.markdown {
-            print!("{}", checks::page());
+            out(checks::page())?;
             return Ok(Exit::Ok);
         }
         let width = CHECKS.iter().map(|check| check.id.len()).max().unwrap_or(0);
         for check in &selected {
-            println!("{:<width$}  {}", check.id, check.meaning);
+            out_line(format_args!("{:<width$}  {}", check.id, check.meaning))?;
         }
         return Ok(Exit::Ok);
     }
@@ -78,7 +78,7 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
     let repository = github.or_else(|| std::env::current_dir().ok());
     // Masks must come before anything that could hold a secret, and only where a runner eats them.
     if sinks.iter().any(|(format, _)| *format == "github") && is_set("GITHUB_ACTIONS") {
-        print!("{}", report::masks(context.vault.all()));
+        out(report::masks(context.vault.all()))?;
     }
     for (format, file) in &sinks {
         let text = match *format {
@@ -98,7 +98,7 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
         // Messages of servers and programs can repeat what they were given.
         let text = context.runner.redactor().redact(&text);
         match file {
-            None => print!("{text}"),
+            None => out(&text)?,
             Some(file) => infra::files::write_shared(file, text.as_bytes())
                 .with_context(|| format!("failed to write {}", file.display()))?,
         }

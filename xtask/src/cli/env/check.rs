@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use backend_env::{Document, Reader};
 use serde_json::json;
 
-use super::open;
+use super::{open, out_line};
 use crate::model::finding::worst;
 use crate::model::{Exit, Finding, Severity};
 use crate::observe::is_placeholder;
@@ -24,7 +24,6 @@ pub(super) struct CheckArgs {
 }
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(super) fn cmd_check(args: &CheckArgs) -> anyhow::Result<Exit> {
     let document = open(&args.file)?.document();
     let template = args
@@ -36,13 +35,13 @@ pub(super) fn cmd_check(args: &CheckArgs) -> anyhow::Result<Exit> {
     let findings = check(&args.file, &document, template.as_ref());
     if args.json {
         let text = json!({ "schema_version": 1, "file": args.file, "findings": findings });
-        println!("{}", serde_json::to_string_pretty(&text)?);
+        out_line(serde_json::to_string_pretty(&text)?)?;
     } else {
         for finding in &findings {
-            println!("{finding}");
+            out_line(finding)?;
         }
         if findings.is_empty() {
-            println!("{}: every reader agrees", args.file.display());
+            out_line(format_args!("{}: every reader agrees", args.file.display()))?;
         }
     }
     Ok(match worst(&findings) {
