@@ -25,11 +25,7 @@ pub(crate) struct Context {
 impl Context {
     /// For the workspace we stand in.
     pub(crate) fn new(global: &Global) -> anyhow::Result<Self> {
-        let workspace = match &global.workspace {
-            Some(root) => Workspace::at(root),
-            None => Workspace::find()?,
-        };
-        Self::at(workspace, global, Interrupt::install()?)
+        Self::at(workspace(global)?, global, Interrupt::install()?)
     }
 
     /// For a given workspace.
@@ -76,6 +72,24 @@ impl Context {
     }
 }
 
+/// The workspace that was named, or the one we stand in.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn workspace(global: &Global) -> anyhow::Result<Workspace> {
+    match &global.workspace {
+        Some(root) if !root.is_dir() => {
+            let what = format!(
+                "no such folder: {} (--workspace, XTASK_WORKSPACE)",
+                root.display()
+            );
+            Err(Ending::new(Exit::Preconditions, what).into())
+        }
+        Some(root) => Ok(Workspace::at(root)),
+        None => Workspace::find(),
+    }
+}
+
 /// Takes the workspace's lock, or says who has it.
 pub(crate) fn lock(context: &Context, purpose: &str) -> anyhow::Result<Lock> {
     let lock = Lock::take(&context.workspace.private(), purpose)?;
@@ -96,4 +110,25 @@ pub(crate) fn terminal(global: &Global) -> Terminal {
         "never" => Some(false),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_that_is_not_there_is_a_missing_precondition() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |root: std::path::PathBuf| Global {
+            profile: String::new(),
+            sets: Vec::new(),
+            workspace: Some(root),
+            color: "never".to_owned(),
+        };
+        assert!(workspace(&at(folder.path().to_owned())).is_ok());
+        let error = workspace(&at(folder.path().join("absent"))).unwrap_err();
+        let ending = error.downcast_ref::<Ending>().unwrap();
+        assert_eq!(ending.exit, Exit::Preconditions);
+        assert!(ending.message.starts_with("no such folder: "), "{ending}");
+    }
 }

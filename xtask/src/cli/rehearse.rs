@@ -106,10 +106,7 @@ pub(super) struct Stage<'a> {
 
 /// Runs the command.
 pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Result<Exit> {
-    let workspace = match &global.workspace {
-        Some(root) => Workspace::at(root),
-        None => Workspace::find()?,
-    };
+    let workspace = super::context::workspace(global)?;
     let interrupt = Interrupt::install()?;
     let runner = Runner::new(interrupt.clone());
     let terminal = super::context::terminal(global);
