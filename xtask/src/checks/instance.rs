@@ -1,7 +1,7 @@
 //! The PostgreSQL instance.
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
-use crate::config::Control;
+use crate::config::{Control, Target};
 use crate::observe::{Holder, InstanceSeen};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
         group: Group::Instance,
         meaning: "connections in use, and those that all pools may open, fit in `max_connections`",
         why: "Three instances had three limits; one instance has one.",
-        fix: "`ALTER SYSTEM SET max_connections = 200` and a restart, or smaller pools; `cargo xtask doctor` says who holds them.",
+        fix: "`ALTER SYSTEM SET max_connections = 200` and a restart, or smaller pools; `SELECT usename, datname, count(*) FROM pg_stat_activity GROUP BY 1, 2` says who holds them.",
         run: connections,
     },
 ];
@@ -55,7 +55,10 @@ fn container(case: &Case<'_>) -> Looked {
         return Ok(vec![error(format!("Docker cannot be asked: {problem}"))]);
     }
     let Some(container) = &seen.target.container else {
-        let finding = error(format!("there is no container {}", target.container)).hint("cargo xtask doctor");
+        let finding = error(format!("there is no container {}", target.container))
+            .wanted("the target that `cargo xtask migrate` makes")
+            .hint("cargo xtask status")
+            .hint("cargo xtask migrate --dry-run");
         return Ok(vec![finding]);
     };
     let mut findings = Vec::new();
@@ -117,8 +120,16 @@ fn answers(case: &Case<'_>) -> Looked {
             "the target {}@{}:{} cannot be asked: {why}",
             target.user, target.host, target.port
         ))
-        .hint("cargo xtask doctor"),
+        .hint(diagnose(target)),
     ])
+}
+
+/// The command that shows why the target does not answer.
+pub(crate) fn diagnose(target: &Target) -> String {
+    match target.control {
+        Control::Compose | Control::Container => format!("docker logs --tail 50 {}", target.container),
+        _ => format!("pg_isready --host {} --port {}", target.host, target.port),
+    }
 }
 
 fn connections(case: &Case<'_>) -> Looked {
@@ -137,7 +148,7 @@ fn connections(case: &Case<'_>) -> Looked {
                 "{} of {usable} connections are in use",
                 server.connections
             ))
-            .hint("cargo xtask doctor"),
+            .hint("SELECT usename, datname, count(*) FROM pg_stat_activity GROUP BY 1, 2 ORDER BY 3 DESC;"),
         );
     }
     if expected > usable {

@@ -25,6 +25,7 @@ use crate::model::Finding;
 use crate::observe::{ApplicationSeen, BackupsSeen, ConfigSeen, InstanceSeen};
 
 pub use catalogue::{CHECKS, page};
+pub(crate) use instance::diagnose;
 pub use select::{Selection, UnknownName, nearest, select};
 pub use verdict::{Counts, Outcome, Verdict, Verdicts};
 

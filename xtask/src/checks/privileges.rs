@@ -42,7 +42,8 @@ fn application(case: &Case<'_>) -> Looked {
     each(case, |name, database| match &database.application_role {
         None => vec![error(format!("no .env file names a login for {name}"))],
         Some(Err(why)) => vec![
-            error(format!("the login of .env does not work for {name}: {why}")).hint("cargo xtask doctor"),
+            error(format!("the login of .env does not work for {name}: {why}"))
+                .hint(set_password(case, name)),
         ],
         Some(Ok(refused)) => refused
             .iter()
@@ -54,6 +55,23 @@ fn application(case: &Case<'_>) -> Looked {
             })
             .collect(),
     })
+}
+
+/// The command that sets a login's password, which it reads from standard input.
+fn set_password(case: &Case<'_>, name: &str) -> String {
+    let labeler = &case.settings().labeler;
+    let root = case.instance.and_then(|seen| seen.labeler.as_ref());
+    let file = labeler.env_files.first().map_or_else(
+        || "FILE".to_owned(),
+        |file| {
+            root.map_or_else(|| file.clone(), |seen| seen.root.join(file))
+                .display()
+                .to_string()
+        },
+    );
+    let database = case.settings().databases.get(name);
+    let key = database.map_or("KEY", |database| database.env.password.as_str());
+    format!("cargo xtask env set {file} {key}=-")
 }
 
 fn read_only(case: &Case<'_>) -> Looked {

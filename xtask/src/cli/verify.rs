@@ -109,7 +109,7 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
             "no service is reachable on {}:{}; nothing could be checked there",
             target.host, target.port
         );
-        return Err(Ending::new(exit, message).hint("cargo xtask doctor").into());
+        return Err(Ending::new(exit, message).hint(checks::diagnose(target)).into());
     }
     Ok(exit)
 }
