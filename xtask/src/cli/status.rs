@@ -17,12 +17,11 @@ pub(crate) struct StatusArgs {
 }
 
 /// Runs the command.
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 pub(crate) fn cmd_status(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
     let context = Context::new(global)?;
     if args.settings {
         for (path, (value, origin)) in &context.loaded.origins {
-            println!("{path} = {value}    ({origin})");
+            super::output::out_line(format_args!("{path} = {value}    ({origin})"))?;
         }
         return Ok(Exit::Ok);
     }
@@ -31,13 +30,13 @@ pub(crate) fn cmd_status(global: &Global, args: &StatusArgs) -> anyhow::Result<E
         None => RunDir::all(&context.workspace.runs()),
     };
     if let Some(holder) = engine::Lock::holder(&context.workspace.private()) {
-        println!("at work now: {}", holder.0);
+        super::output::out_line(format_args!("at work now: {}", holder.0))?;
     }
     if runs.is_empty() {
-        println!("no runs yet");
+        super::output::out_line(format_args!("no runs yet"))?;
     }
     for run in &runs {
-        println!("{}", line(run)?);
+        super::output::out_line(format_args!("{}", line(run)?))?;
         if args.run.is_some() {
             steps(run)?;
         }
@@ -72,7 +71,6 @@ fn line(run: &RunDir) -> anyhow::Result<String> {
     Ok(format!("{}  {}  {outcome}", run.id, plan.databases.join(",")))
 }
 
-#[expect(clippy::print_stdout, reason = "a command's result goes to standard output")]
 fn steps(run: &RunDir) -> anyhow::Result<()> {
     let (plan, state) = load(run)?;
     for (step, state) in plan.steps.iter().zip(&state.steps) {
@@ -85,8 +83,8 @@ fn steps(run: &RunDir) -> anyhow::Result<()> {
             StepState::Undoing { failure: None } => "going back".to_owned(),
             StepState::Undone => "undone".to_owned(),
         };
-        println!("  {:<16} {text}", step.id);
+        super::output::out_line(format_args!("  {:<16} {text}", step.id))?;
     }
-    println!("  folder: {}", run.path().display());
+    super::output::out_line(format_args!("  folder: {}", run.path().display()))?;
     Ok(())
 }
