@@ -10,7 +10,15 @@ use crate::model::time;
 /// The lock; dropping it, or dying, releases it: the operating system holds it, not the file's existence.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing the file would do, were it not for a child that another thread is just starting: until it runs its own
+    /// program it holds a copy of the open file, and with it the lock.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 /// Who holds the lock.
@@ -55,7 +63,7 @@ impl Lock {
                 // Beside the lock: on Windows a locked file cannot be read by others.
                 let text = format!("{purpose}, process {}, since {}", std::process::id(), time::now());
                 infra::files::write_private(&who, text.as_bytes()).with_context(context)?;
-                Ok(Ok(Self { _file: file }))
+                Ok(Ok(Self { file }))
             }
             Err(TryLockError::WouldBlock) => {
                 let text = std::fs::read_to_string(&who).unwrap_or_else(|_| "another process".to_owned());
