@@ -424,6 +424,7 @@ fn a_machine_without_the_wanted_compose_is_told_how_to_install_it() {
     let home = folder("without-compose");
     infra::rehearsal::write("labeler", &home.join("mvp-vision-ai-labeler")).unwrap();
     let workspace = home.join("workspace");
+    std::fs::create_dir_all(&workspace).unwrap();
     // Only docker is on this PATH, and its configuration has no plugin.
     let program = infra::command::find_program("docker").unwrap();
     let path = home.join("bin");

@@ -361,6 +361,7 @@ fn bare(name: &str) -> std::path::PathBuf {
     infra::rehearsal::write("labeler", &root.join("mvp-vision-ai-labeler")).unwrap();
     let workspace = root.join("workspace");
     std::fs::create_dir_all(&workspace).unwrap();
+    std::fs::create_dir_all(&workspace).unwrap();
     workspace
 }
 
