@@ -28,9 +28,12 @@ SELECT json_build_object(
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')),
   'prepared_transactions', (SELECT coalesce(json_agg(gid ORDER BY gid), '[]'::json) FROM pg_prepared_xacts WHERE database = current_database()),
   'connection_limit', (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
+  -- What other roles have here or for all databases, but for the one we log in as and those that policies name.
   'role_settings', (
-    SELECT coalesce(json_agg(pg_get_userbyid(s.setrole) || ': ' || split_part(c.setting, '=', 1) ORDER BY c.setting), '[]'::json)
+    SELECT coalesce(json_agg(DISTINCT pg_get_userbyid(s.setrole) || ': ' || split_part(c.setting, '=', 1)), '[]'::json)
     FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c(setting)
-    WHERE s.setdatabase = 0 AND s.setrole <> 0),
+    WHERE s.setrole NOT IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
+      AND s.setrole NOT IN (SELECT unnest(polroles) FROM pg_policy)
+      AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))),
   'has_alembic_version', to_regclass('public.alembic_version') IS NOT NULL
 );

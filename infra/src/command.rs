@@ -5,7 +5,9 @@
 //! reaches us first; it writes a redacted log, honours time limits, and keeps the last lines for the error.
 
 mod child;
+mod group;
 mod runner;
+mod signal;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 pub use child::Child;
 pub use runner::{Output, Runner};
+pub use signal::{Signal, send};
 
 use crate::secret::{MASK, Secret};
 
@@ -30,6 +33,7 @@ pub struct Cmd {
     pub(crate) shown_stdin: Option<String>,
     pub(crate) limit: Option<Duration>,
     pub(crate) account: Option<Account>,
+    pub(crate) guard: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,6 +82,7 @@ impl Cmd {
             shown_stdin: None,
             limit: None,
             account: None,
+            guard: None,
         }
     }
 
@@ -99,15 +104,18 @@ impl Cmd {
     /// Sets a variable of the child's environment; it is shown when the command is printed.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.into(), EnvValue::Plain(value.as_ref().to_owned())));
+        let name = name.into();
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, EnvValue::Plain(value.as_ref().to_owned())));
         self
     }
 
     /// Sets a variable whose value is masked wherever the command is printed.
     #[must_use]
     pub fn secret_env(mut self, name: impl Into<String>, value: &Secret) -> Self {
-        self.env.push((name.into(), EnvValue::Secret(value.clone())));
+        let name = name.into();
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, EnvValue::Secret(value.clone())));
         self
     }
 
@@ -163,6 +171,31 @@ impl Cmd {
     pub fn account(mut self, account: Option<Account>) -> Self {
         self.account = account;
         self
+    }
+
+    /// Runs the child under a guard of this Python, so that it does not outlive us, however we end. Its standard input is
+    /// then empty. Only [`Runner::run`] and its like look at it; the command prints as it is.
+    #[must_use]
+    pub fn guarded_by(mut self, python: impl AsRef<Path>) -> Self {
+        self.guard = Some(python.as_ref().to_owned());
+        self
+    }
+
+    /// The same command, run by another program that takes it as its last arguments (`nsenter ... --`).
+    #[must_use]
+    pub fn through<A: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let mut all: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        all.push(self.program.clone());
+        all.extend(self.args.iter().cloned());
+        Self {
+            program: program.as_ref().to_owned(),
+            args: all,
+            ..self.clone()
+        }
     }
 
     /// What the command is for.
@@ -307,6 +340,14 @@ pub fn is_root() -> bool {
     return rustix::process::geteuid().is_root();
     #[cfg(not(unix))]
     false
+}
+
+/// The number of the account that we run as; `None` where accounts have none.
+pub fn account_number() -> Option<u32> {
+    #[cfg(unix)]
+    return Some(rustix::process::getuid().as_raw());
+    #[cfg(not(unix))]
+    None
 }
 
 /// Finds a program on PATH (with PATHEXT on Windows).

@@ -19,6 +19,35 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Creates a directory that others may enter but not change, in a place where anybody may create things. One that is
+/// there already must be ours: what lies in somebody else's directory, programs above all, is theirs to choose.
+///
+/// # Errors
+/// When it cannot be created, or belongs to somebody else, or others may write to it.
+pub fn own_dir(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => return other,
+    }
+    // The link itself: one that leads elsewhere is not ours either.
+    let found = fs::symlink_metadata(path)?;
+    #[cfg(unix)]
+    let foreign = {
+        use std::os::unix::fs::MetadataExt;
+        found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0
+    };
+    #[cfg(not(unix))]
+    let foreign = false;
+    if foreign || !found.is_dir() {
+        let why = "it is there already and others may change it; look at it, and remove it";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    Ok(())
+}
+
 /// Opens a file for appending, created 0600.
 ///
 /// # Errors
@@ -54,6 +83,23 @@ pub fn write_shared(path: &Path, bytes: &[u8]) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
     options.open(path)?.write_all(bytes)
+}
+
+/// Whether a file can be replaced as a whole: its folder takes a new one. A link is followed.
+///
+/// # Errors
+/// Why not.
+pub fn replaceable(path: &Path) -> io::Result<()> {
+    let target = fs::canonicalize(path)?;
+    let dir = target.parent().unwrap_or(Path::new("."));
+    #[cfg(unix)]
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
+    // Windows replaces no file that is marked read-only.
+    #[cfg(not(unix))]
+    if fs::metadata(&target)?.permissions().readonly() || fs::metadata(dir)?.permissions().readonly() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    Ok(())
 }
 
 /// Makes a rename or a new file in `dir` durable. Windows has no such call; NTFS journals renames itself.
@@ -95,7 +141,8 @@ pub fn sha256_bytes(bytes: &[u8]) -> String {
     hex(&sha2::Sha256::digest(bytes))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes
         .iter()
@@ -129,4 +176,23 @@ fn private_options() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_directory_that_others_may_change_is_not_ours() {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let path = home.path().join("cache");
+        own_dir(&path).expect("it is made");
+        own_dir(&path).expect("it is ours, so it serves again");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("its mode changes");
+        assert!(own_dir(&path).is_err());
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink(home.path(), &link).expect("a link");
+        assert!(own_dir(&link).is_err());
+    }
 }

@@ -12,6 +12,36 @@ pub fn pull(checkout: &Path, branch: &str) -> Cmd {
         .env("GIT_TERMINAL_PROMPT", "0")
 }
 
+/// Where a checkout was cloned from, without a login in the address; `None` when git does not say.
+pub fn origin(runner: &Runner, checkout: &Path) -> Option<String> {
+    let cmd = Cmd::new("git", "read where the checkout came from")
+        .args(["remote", "get-url", "origin"])
+        .cwd(checkout);
+    let output = runner.output(&cmd).ok().filter(|output| output.success())?;
+    Some(without_login(output.stdout_text().trim())).filter(|url| !url.is_empty())
+}
+
+/// `https://user:token@host/x` as `https://host/x`; anything else as it is.
+fn without_login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    match host.rsplit_once('@') {
+        // `ssh://git@host`: the name is part of the address, not a secret.
+        Some((login, host)) if scheme != "ssh" || login.contains(':') => format!("{scheme}://{host}/{path}"),
+        _ => url.to_owned(),
+    }
+}
+
+/// The address of a repository that lies beside another: its last part replaced.
+pub fn sibling(url: &str, name: &str) -> Option<String> {
+    let (front, last) = url.trim_end_matches('/').rsplit_once(['/', ':'])?;
+    let separator = &url[front.len()..=front.len()];
+    let end = if last.ends_with(".git") { ".git" } else { "" };
+    Some(format!("{front}{separator}{name}{end}"))
+}
+
 /// The commit a checkout stands at.
 ///
 /// # Errors
@@ -47,4 +77,38 @@ pub fn tracked_env_files(runner: &Runner, checkout: &Path) -> Result<Vec<PathBuf
         .filter(|name| !name.is_empty())
         .map(PathBuf::from)
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_beside_this_one_is_found_and_no_login_shows() {
+        for (origin, wanted) in [
+            (
+                "https://host.example/team/tool.git",
+                "https://host.example/team/labeler.git",
+            ),
+            (
+                "https://me:token@host.example/team/tool",
+                "https://host.example/team/labeler",
+            ),
+            (
+                "git@host.example:team/tool.git",
+                "git@host.example:team/labeler.git",
+            ),
+            ("git@host.example:tool.git", "git@host.example:labeler.git"),
+            (
+                "ssh://git@host.example/tool.git",
+                "ssh://git@host.example/labeler.git",
+            ),
+            ("/srv/git/tool", "/srv/git/labeler"),
+        ] {
+            assert_eq!(
+                sibling(&without_login(origin), "labeler").as_deref(),
+                Some(wanted)
+            );
+        }
+    }
 }

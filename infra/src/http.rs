@@ -1,4 +1,4 @@
-//! One plain-HTTP question with a time limit. No TLS: production endpoints are asked through `curl` by their step.
+//! One plain-HTTP question with a time limit. No TLS: [`crate::site`] asks `https://` through `curl`.
 
 /// An answer: the status *and* the body, because the application says 200 when a database is down.
 #[derive(Debug, Clone)]
@@ -16,7 +16,28 @@ pub struct Answer {
 /// # Errors
 /// A sentence for people when nothing answered in `limit_seconds` or the answer was not HTTP.
 pub fn get(url: &str, limit_seconds: u64) -> Result<Answer, String> {
-    let response = minreq::get(url)
+    send(minreq::get(url), limit_seconds)
+}
+
+/// Sends JSON with `POST url`.
+///
+/// # Errors
+/// As [`get`].
+pub fn post(url: &str, json: &str, limit_seconds: u64) -> Result<Answer, String> {
+    let request = minreq::post(url).with_header("Content-Type", "application/json");
+    send(request.with_body(json), limit_seconds)
+}
+
+/// Asks `DELETE url`.
+///
+/// # Errors
+/// As [`get`].
+pub fn delete(url: &str, limit_seconds: u64) -> Result<Answer, String> {
+    send(minreq::delete(url), limit_seconds)
+}
+
+fn send(request: minreq::Request, limit_seconds: u64) -> Result<Answer, String> {
+    let response = request
         .with_timeout(limit_seconds)
         .send()
         .map_err(|error| error.to_string())?;

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set once by the first Ctrl-C or SIGTERM; the second ends the program at once with exit code 130.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt {
+    flag: Arc<AtomicBool>,
+    /// The flag that this one also obeys.
+    parent: Option<Arc<AtomicBool>>,
+}
 
 impl Interrupt {
     /// Registers the signal handlers of this process.
@@ -23,16 +27,27 @@ impl Interrupt {
             signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&flag))?;
             signal_hook::flag::register(signal, Arc::clone(&flag))?;
         }
-        Ok(Self(flag))
+        Ok(Self { flag, parent: None })
     }
 
     /// Whether the person asked to stop.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        let parent = self.parent.as_ref();
+        self.flag.load(Ordering::SeqCst) || parent.is_some_and(|parent| parent.load(Ordering::SeqCst))
+    }
+
+    /// A flag that is set with this one, and can be set without it: it stops a part of the work. Of a child's child the
+    /// grandparent is not asked.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            flag: Arc::default(),
+            parent: Some(Arc::clone(&self.flag)),
+        }
     }
 
     /// Asks to stop, as Ctrl-C does (tests and nested runs).
     pub fn set(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.flag.store(true, Ordering::SeqCst);
     }
 }

@@ -4,21 +4,27 @@
 //! live in `xtask`.
 
 pub mod alembic;
+pub mod browser;
 pub mod command;
 pub mod compose;
 pub mod disk;
 pub mod docker;
 pub mod files;
 pub mod git;
+pub mod hash;
 pub mod http;
 pub mod images;
 pub mod interrupt;
 pub mod ports;
 pub mod postgres;
+pub mod process;
+pub mod programs;
 pub mod python;
 pub mod redis;
 pub mod rehearsal;
+pub mod s3;
 pub mod secret;
+pub mod site;
 pub mod wait;
 
 pub use command::{Cmd, CommandError, Output, Runner};

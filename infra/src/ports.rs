@@ -5,16 +5,28 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::command::{Cmd, Runner};
 
 /// Whether something accepts connections on this host and port within `limit`.
 pub fn is_open(host: &str, port: u16, limit: Duration) -> bool {
-    let Ok(addresses) = (host, port).to_socket_addrs() else {
-        return false;
-    };
-    addresses
-        .into_iter()
-        .any(|address| TcpStream::connect_timeout(&address, limit).is_ok())
+    knock(host, port, limit).is_ok()
+}
+
+/// Connects to this host and port and hangs up.
+///
+/// # Errors
+/// What the system said of the last of the host's addresses.
+pub fn knock(host: &str, port: u16, limit: Duration) -> io::Result<()> {
+    let mut last = io::ErrorKind::NotFound.into();
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, limit) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Whether we could publish a service on this loopback port now.
@@ -38,8 +50,27 @@ pub fn free(count: usize) -> io::Result<Vec<u16>> {
         .collect()
 }
 
-/// The process that listens on a port, as `NAME (pid N)`; `None` when this machine does not tell us.
-pub fn listener(runner: &Runner, port: u16) -> Option<String> {
+/// A process that listens on a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Its process id.
+    pub pid: u32,
+    /// Its program's name; empty when this machine does not tell.
+    pub name: String,
+}
+
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.name.as_str() {
+            "" => write!(f, "pid {}", self.pid),
+            name => write!(f, "{name} (pid {})", self.pid),
+        }
+    }
+}
+
+/// The process that listens on a port; `None` when nothing does or this machine does not tell us. Where a parent and
+/// its children hold the same socket, as a web server with workers does, it is the parent.
+pub fn listener(runner: &Runner, port: u16) -> Option<Listener> {
     if cfg!(windows) {
         let cmd = Cmd::new("netstat", "find who listens").args(["-ano", "-p", "TCP"]);
         let text = runner.run(&cmd).ok()?.stdout_text();
@@ -47,9 +78,10 @@ pub fn listener(runner: &Runner, port: u16) -> Option<String> {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let listens =
                 fields.get(3) == Some(&"LISTENING") && fields.get(1)?.ends_with(&format!(":{port}"));
-            listens.then(|| fields.get(4).map(ToString::to_string)).flatten()
+            listens.then(|| fields.get(4)?.parse().ok()).flatten()
         })?;
-        return Some(format!("(pid {pid})"));
+        let name = String::new();
+        return Some(Listener { pid, name });
     }
     let from_proc = if cfg!(target_os = "linux") {
         linux_listener(port)
@@ -61,20 +93,45 @@ pub fn listener(runner: &Runner, port: u16) -> Option<String> {
             "-nP",
             &format!("-iTCP:{port}"),
             "-sTCP:LISTEN",
-            "-Fpc",
+            "-FpcR",
         ]);
-        let text = runner.run(&cmd).ok()?.stdout_text();
-        let field = |mark: char| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(mark))
-                .map(str::to_owned)
-        };
-        Some(format!("{} (pid {})", field('c')?, field('p')?))
+        eldest(lsof_holders(&runner.run(&cmd).ok()?.stdout_text()))
     })
 }
 
+/// A process with a socket, and its parent's id.
+type Holder = (Listener, u32);
+
+/// The one whose parent does not hold the socket too.
+fn eldest(holders: Vec<Holder>) -> Option<Listener> {
+    let pids: Vec<u32> = holders.iter().map(|(listener, _)| listener.pid).collect();
+    let mut holders = holders.into_iter();
+    holders
+        .find(|(_, parent)| !pids.contains(parent))
+        .map(|(listener, _)| listener)
+}
+
+/// `lsof -F` writes one field a line: `p` the process id, `R` its parent's, `c` the program, in this order.
+fn lsof_holders(text: &str) -> Vec<Holder> {
+    let mut holders: Vec<Holder> = Vec::new();
+    for line in text.lines() {
+        let (mark, value) = line.split_at_checked(1).unwrap_or((line, ""));
+        match (mark, holders.last_mut()) {
+            ("p", _) => {
+                let Ok(pid) = value.parse() else { continue };
+                let name = String::new();
+                holders.push((Listener { pid, name }, 0));
+            }
+            ("R", Some((_, parent))) => *parent = value.parse().unwrap_or(0),
+            ("c", Some((listener, _))) => listener.name = value.to_owned(),
+            _ => {}
+        }
+    }
+    holders
+}
+
 /// Linux lists sockets in /proc/net/tcp and a process's open sockets under /proc/PID/fd.
-fn linux_listener(port: u16) -> Option<String> {
+fn linux_listener(port: u16) -> Option<Listener> {
     let wanted = format!(":{port:04X}");
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
         let text = std::fs::read_to_string(table).ok()?;
@@ -85,13 +142,45 @@ fn linux_listener(port: u16) -> Option<String> {
         })
     })?;
     let socket = format!("socket:[{inode}]");
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
+    let holder = |process: std::fs::DirEntry| {
         let pid = process.file_name().into_string().ok()?.parse::<u32>().ok()?;
         let mut open = std::fs::read_dir(process.path().join("fd")).ok()?.flatten();
         open.any(|fd| std::fs::read_link(fd.path()).is_ok_and(|link| link.as_os_str() == socket.as_str()))
             .then(|| {
-                let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-                format!("{} (pid {pid})", name.trim())
+                let read = |file| std::fs::read_to_string(process.path().join(file)).unwrap_or_default();
+                // The fields after the name, which stands in brackets and may hold anything: state, parent.
+                let stat = read("stat");
+                let parent = stat
+                    .rsplit_once(')')
+                    .and_then(|(_, rest)| rest.split_whitespace().nth(1)?.parse().ok());
+                let name = read("comm").trim().to_owned();
+                (Listener { pid, name }, parent.unwrap_or(0))
             })
-    })
+    };
+    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    eldest(processes.filter_map(holder).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_server_and_its_workers_the_server_is_named() {
+        let text = "p4711\nR4700\ncPython\np4700\nR1\ncPython\n";
+        let found = eldest(lsof_holders(text)).expect("one listens");
+        assert_eq!(found.to_string(), "Python (pid 4700)");
+        assert_eq!(eldest(lsof_holders("")), None);
+    }
+
+    #[test]
+    fn a_listener_on_this_machine_is_found() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let found = super::listener(&Runner::new(crate::Interrupt::default()), port);
+        // Where neither /proc nor lsof is there, nothing is known.
+        if cfg!(target_os = "linux") {
+            assert_eq!(found.map(|found| found.pid), Some(std::process::id()));
+        }
+    }
 }

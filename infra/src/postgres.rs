@@ -4,19 +4,23 @@
 //! to `psql` on standard input and answers come back as one JSON document; values are `\set` variables, identifiers
 //! are quoted by [`quote::ident`] or psql's `:"name"`, and passwords travel in the environment.
 
+pub mod activity;
+pub mod ailments;
 pub mod archive;
 pub mod cluster;
 pub mod facts;
 pub mod health;
 pub mod manifest;
 pub mod plain;
+pub mod programs;
 pub mod quote;
 mod script;
 mod server;
 pub mod snapshot;
+pub mod unprivileged;
 
 pub use script::Script;
-pub use server::{Clients, Reach, Server};
+pub use server::{CONNECT_SECONDS, Clients, Reach, Server};
 pub use snapshot::Snapshot;
 
 /// `180003` is `18.3`; from version 10 on the first number is the major version.

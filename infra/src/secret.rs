@@ -21,6 +21,14 @@ impl Secret {
         &self.0
     }
 
+    /// A new value of 128 random bits, in characters that every `.env` spelling and every URL can hold.
+    pub fn random() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        // RandomState is seeded by the operating system.
+        let digits = |n: u64| format!("{:016x}", RandomState::new().hash_one(n));
+        Self::new(format!("re_{}{}", digits(1), digits(2)))
+    }
+
     /// Whether the value is the empty string.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -91,12 +99,51 @@ impl Redactor {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut out = text.to_owned();
         for needle in needles.iter() {
-            if out.contains(needle.as_str()) {
-                out = out.replace(needle.as_str(), MASK);
+            if !out.contains(needle.as_str()) {
+                continue;
             }
+            out = if is_short(needle) {
+                replace_words(&out, needle)
+            } else {
+                out.replace(needle.as_str(), MASK)
+            };
         }
         out
     }
+}
+
+/// Letters that half of all words hold: masked everywhere, they would leave nothing to read.
+fn is_short(needle: &str) -> bool {
+    needle.len() < 4 && needle.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Masks a short secret where it stands by itself, as every value does: between quotes, blanks or signs, at an end of the
+/// text, or behind an escape (`\n`, `%20`, a colour).
+fn replace_words(text: &str, needle: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = 0;
+    for (at, _) in text.match_indices(needle) {
+        let (before, after) = (&text[..at], &text[at + needle.len()..]);
+        let begins = !before.ends_with(char::is_alphanumeric) || ends_with_escape(before);
+        if begins && !after.starts_with(char::is_alphanumeric) {
+            out.push_str(&text[rest..at]);
+            out.push_str(MASK);
+            rest = at + needle.len();
+        }
+    }
+    out.push_str(&text[rest..]);
+    out
+}
+
+/// `\n`, `%20` or a terminal's colour at the end of a text.
+fn ends_with_escape(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let colour = text
+        .strip_suffix('m')
+        .map(|text| text.trim_end_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    colour.is_some_and(|text| text.ends_with("\x1b["))
+        || matches!(bytes, [.., b'\\', _])
+        || matches!(bytes, [.., b'%', a, b] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
 }
 
 impl fmt::Debug for Redactor {
@@ -137,6 +184,31 @@ mod tests {
         ] {
             assert!(!redactor.redact(text).contains("it"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_short_secret_is_masked_as_a_value_and_not_inside_words() {
+        let redactor = Redactor::default();
+        redactor.add(&Secret::new("a"));
+        assert_eq!(
+            redactor.redact("start the database, as ever"),
+            "start the database, as ever"
+        );
+        for (text, masked) in [
+            ("postgres://u:a@h", "postgres://u:***@h"),
+            ("PASSWORD='a'", "PASSWORD='***'"),
+            ("password=a", "password=***"),
+            ("a", "***"),
+            (r#"{"p":"x\na"}"#, r#"{"p":"x\n***"}"#),
+            ("q=%20a&r", "q=%20***&r"),
+            ("\x1b[1;31ma\x1b[0m", "\x1b[1;31m***\x1b[0m"),
+        ] {
+            assert_eq!(redactor.redact(text), masked);
+        }
+        // Four letters or a sign, and it goes wherever it is.
+        redactor.add(&Secret::new("data"));
+        redactor.add(&Secret::new("s,"));
+        assert_eq!(redactor.redact("databases, x"), "***base*** x");
     }
 
     #[test]

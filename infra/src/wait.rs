@@ -20,10 +20,33 @@ pub enum Stopped {
 pub fn until<T>(
     interrupt: &Interrupt,
     limit: Duration,
+    probe: impl FnMut() -> Option<T>,
+) -> Result<T, Stopped> {
+    let grow = |pause: Duration| (pause * 3 / 2).min(Duration::from_millis(500));
+    ask(interrupt, limit, Duration::from_millis(20), grow, probe)
+}
+
+/// As [`until`], asking again every `every`: for what must be seen soon after it happens.
+///
+/// # Errors
+/// As [`until`].
+pub fn watch<T>(
+    interrupt: &Interrupt,
+    limit: Duration,
+    every: Duration,
+    probe: impl FnMut() -> Option<T>,
+) -> Result<T, Stopped> {
+    ask(interrupt, limit, every, |pause| pause, probe)
+}
+
+fn ask<T>(
+    interrupt: &Interrupt,
+    limit: Duration,
+    mut pause: Duration,
+    next: impl Fn(Duration) -> Duration,
     mut probe: impl FnMut() -> Option<T>,
 ) -> Result<T, Stopped> {
     let deadline = Instant::now() + limit;
-    let mut pause = Duration::from_millis(20);
     loop {
         if interrupt.is_set() {
             return Err(Stopped::Interrupted);
@@ -36,6 +59,6 @@ pub fn until<T>(
             return Err(Stopped::TimedOut);
         }
         std::thread::park_timeout(pause.min(left));
-        pause = (pause * 3 / 2).min(Duration::from_millis(500));
+        pause = next(pause);
     }
 }

@@ -84,6 +84,13 @@ fn everything_is_counted_and_nothing_skipped() {
         manifest.tables["public.part"].checksum,
         leaves[0].plus(leaves[1]).plus(leaves[2])
     );
+    let all: u64 = manifest.tables.values().map(|table| table.rows).sum();
+    let parents = manifest
+        .tables
+        .values()
+        .filter(|table| table.kind == TableKind::Partitioned);
+    let twice: u64 = parents.map(|table| table.rows).sum();
+    assert_eq!(manifest.rows() + twice, all, "a row of a partition is one row");
     assert!(manifest.tables["public.far_table"].not_counted.is_some());
     assert!(manifest.tables["public.mv_never"].not_counted.is_some());
     assert_eq!(rows("public.mv"), 3);

@@ -1,11 +1,12 @@
 //! `cargo xtask`: moves three PostgreSQL instances into one, checked at every step.
 //!
 //! Data flows one way, and a module imports only from those before it:
-//! model, config, observe, plan, steps, engine, checks, report, cli.
+//! model, config, observe, plan, steps, engine, checks, doctor, report, cli.
 
 mod checks;
 mod cli;
 mod config;
+mod doctor;
 mod engine;
 mod model;
 mod observe;

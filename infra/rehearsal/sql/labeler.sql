@@ -221,5 +221,10 @@ $do$;
     END $do$;
 \endif
 
+-- For every database of the instance, which the new one shares with others.
+DO $do$ BEGIN
+    EXECUTE format('ALTER ROLE %I SET lock_timeout = %L', current_user, '11s');
+END $do$;
+
 REFRESH MATERIALIZED VIEW dataset_statistics;
 COMMIT;

@@ -179,6 +179,27 @@ impl History {
         self.revisions.values()
     }
 
+    /// All revisions, each after those it follows; along a line, one after the other.
+    pub fn in_order(&self) -> Vec<&Revision> {
+        fn visit<'a>(history: &'a History, id: &str, done: &mut Vec<&'a Revision>) {
+            let Some(revision) = history.revisions.get(id) else {
+                return;
+            };
+            if done.iter().any(|known| known.id == revision.id) {
+                return;
+            }
+            for down in &revision.down {
+                visit(history, down, done);
+            }
+            done.push(revision);
+        }
+        let mut done = Vec::new();
+        for head in self.heads() {
+            visit(self, head, &mut done);
+        }
+        done
+    }
+
     fn ancestors(&self, id: &str) -> BTreeSet<&str> {
         let mut seen = BTreeSet::new();
         let mut open = vec![id];
@@ -231,7 +252,10 @@ mod tests {
             "d.py",
             "revision = 'd'\ndown_revision = (\n    'b',  # one\n    'c',\n)\n",
         ));
-        assert_eq!(History::parse(files).unwrap().heads(), ["d"]);
+        let history = History::parse(files).unwrap();
+        assert_eq!(history.heads(), ["d"]);
+        let order: Vec<&str> = history.in_order().iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(order, ["a", "b", "c", "d"]);
     }
 
     #[test]

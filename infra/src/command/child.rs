@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::time::Duration;
 
-use super::runner::signal_group;
+use super::signal::{Signal, send_groups};
 
 /// A running child with its pipes. Dropping it ends it.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Child {
 
     /// Asks it to end, with everything it started, and waits up to `limit` before forcing it.
     pub fn stop(self, limit: Duration) {
-        signal_group(&self.handle.pids(), false);
+        send_groups(&self.handle.pids(), Signal::Terminate);
         let _ = self.handle.wait_timeout(limit);
         // Drop forces what is left.
     }
@@ -91,7 +91,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if !self.detached && self.ended().is_none() {
-            signal_group(&self.handle.pids(), true);
+            send_groups(&self.handle.pids(), Signal::Kill);
             let _ = self.handle.kill();
         }
     }

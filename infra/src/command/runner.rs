@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Account, Child, Cmd, CommandError, EnvValue, Stdin};
+use super::group::own_group;
+use super::signal::{Signal, send_groups};
+use super::{Child, Cmd, CommandError, EnvValue, Stdin};
 use crate::files;
 use crate::interrupt::Interrupt;
 use crate::secret::{Redactor, Secret};
@@ -68,6 +70,15 @@ impl Runner {
         Ok(Self { log, ..self.clone() })
     }
 
+    /// The same runner, stopping its children when this flag is set.
+    #[must_use]
+    pub fn interrupted_by(&self, interrupt: Interrupt) -> Self {
+        Self {
+            interrupt,
+            ..self.clone()
+        }
+    }
+
     /// Makes a secret known, so that it is masked in everything children print.
     pub fn learn(&self, secret: &Secret) {
         self.redactor.add(secret);
@@ -83,6 +94,11 @@ impl Runner {
         &self.interrupt
     }
 
+    /// Ends a child that lives beside us, and everything it started, without a word.
+    pub fn kill(&self, pid: u32) {
+        send_groups(&[pid], Signal::Kill);
+    }
+
     /// A line in the log that is not a command.
     pub fn note(&self, line: &str) {
         self.write_log(line);
@@ -94,7 +110,8 @@ impl Runner {
     /// When the program is missing, runs too long, or we are interrupted.
     pub fn output(&self, cmd: &Cmd) -> Result<Output, CommandError> {
         let started = Instant::now();
-        let expression = self.expression(cmd).stdout_capture().stderr_capture();
+        let (expression, _held) = self.expression(cmd)?;
+        let expression = expression.stdout_capture().stderr_capture();
         let handle = self.start(cmd, &expression)?;
         let finished = self.wait(
             cmd,
@@ -143,7 +160,8 @@ impl Runner {
     pub fn stream(&self, cmd: &Cmd, mut on_line: impl FnMut(&str) + Send) -> Result<(), CommandError> {
         let started = Instant::now();
         let (reader, writer) = io::pipe().map_err(|source| self.io_error(cmd, source))?;
-        let expression = self.expression(cmd).stderr_to_stdout().stdout_file(writer);
+        let (expression, _held) = self.expression(cmd)?;
+        let expression = expression.stderr_to_stdout().stdout_file(writer);
         let handle = self.start(cmd, &expression)?;
         // The expression still holds the pipe's writing end; without this the reader would never see its end.
         drop(expression);
@@ -224,7 +242,7 @@ impl Runner {
 
     fn bare_expression(&self, cmd: &Cmd) -> duct::Expression {
         let mut expression = duct::cmd(&cmd.program, &cmd.args).unchecked();
-        // The library lets the first of two settings of a variable win; ours is the last, and a set one beats a removal.
+        // A set variable beats a removal: the library lets the first win.
         for (name, value) in cmd.env.iter().rev() {
             expression = match value {
                 EnvValue::Plain(value) => expression.env(name, value),
@@ -247,13 +265,21 @@ impl Runner {
         })
     }
 
-    fn expression(&self, cmd: &Cmd) -> duct::Expression {
+    /// With the end of a pipe that a guard waits for: it closes when we end, in whatever way.
+    fn expression(&self, cmd: &Cmd) -> Result<(duct::Expression, Option<io::PipeWriter>), CommandError> {
+        if let Some(python) = &cmd.guard {
+            let (reader, held) = io::pipe().map_err(|source| self.io_error(cmd, source))?;
+            let guarded = crate::python::guarded(python, cmd);
+            let expression = self.bare_expression(&guarded).stdin_file(reader);
+            return Ok((expression, Some(held)));
+        }
         let expression = self.bare_expression(cmd);
-        match &cmd.stdin {
+        let expression = match &cmd.stdin {
             Stdin::Null => expression.stdin_null(),
             Stdin::Bytes(bytes) => expression.stdin_bytes(bytes.clone()),
             Stdin::File(path) => expression.stdin_path(path),
-        }
+        };
+        Ok((expression, None))
     }
 
     fn start(&self, cmd: &Cmd, expression: &duct::Expression) -> Result<duct::Handle, CommandError> {
@@ -293,10 +319,10 @@ impl Runner {
             }
             let late = deadline.is_some_and(|deadline| Instant::now() >= deadline);
             if late || self.interrupt.is_set() {
-                signal_group(&pids(), false);
+                send_groups(&pids(), Signal::Terminate);
                 let until = Instant::now() + GRACE;
                 while Instant::now() < until && !ended().unwrap_or(true) {}
-                signal_group(&pids(), true);
+                send_groups(&pids(), Signal::Kill);
                 self.write_log(if late {
                     "ended: time limit"
                 } else {
@@ -382,39 +408,4 @@ fn for_each_line(reader: impl io::Read, mut f: impl FnMut(&str)) {
         f(String::from_utf8_lossy(&buffer).trim_end_matches(['\n', '\r']));
         buffer.clear();
     }
-}
-
-/// Puts the child into a process group of its own: Ctrl-C in the terminal reaches only us, and we end the child with
-/// everything it started.
-fn own_group(command: &mut std::process::Command, account: Option<Account>) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-        if let Some(account) = account {
-            command.uid(account.uid).gid(account.gid);
-        }
-    }
-    #[cfg(windows)]
-    {
-        use std::os::windows::process::CommandExt;
-        const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
-        let _ = account;
-        command.creation_flags(CREATE_NEW_PROCESS_GROUP);
-    }
-}
-
-/// Asks (or with `kill` forces) the process groups to end.
-pub(super) fn signal_group(pids: &[u32], kill: bool) {
-    #[cfg(unix)]
-    for pid in pids {
-        use rustix::process::{Pid, Signal, kill_process_group};
-        let signal = if kill { Signal::KILL } else { Signal::TERM };
-        if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
-            // The group may be gone already.
-            let _ = kill_process_group(pid, signal);
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = (pids, kill);
 }

@@ -1,7 +1,7 @@
 //! A Compose file read without Docker: its services, each fact with its line.
 //!
-//! Variables are filled in from what the caller knows, else from their defaults. `extends` and `include` are not
-//! followed: a check that needs them is a check for `docker compose config`.
+//! Variables are filled in from what the caller knows, else from their defaults. `include` and `extends` are followed.
+//! A service knows the file that defines it; what it takes from another file stands on the line of its `extends`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub struct ComposeFile {
 pub struct Service {
     /// Its name.
     pub name: String,
+    /// The file that defines it.
+    pub file: PathBuf,
     /// The line of its name, from 1.
     pub line: usize,
     /// Its image.
@@ -130,69 +132,205 @@ pub fn image_tag(image: &str) -> Option<&str> {
     last.split_once(':').map(|(_, tag)| tag)
 }
 
-/// Reads a Compose file.
+/// More files or services than anybody nests: one that names itself never ends.
+const DEEPEST: usize = 16;
+
+/// Reads a Compose file, and those that it includes.
 ///
 /// # Errors
-/// When it is not YAML, or has no `services`.
+/// When it is not YAML, has no `services`, or names a file or a service that is not there.
 pub fn read(
     path: &Path,
     text: &str,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<ComposeFile, YamlError> {
-    let root = yaml::parse(text)?;
-    let Some(services) = root.get("services") else {
-        return Err(YamlError {
-            line: 1,
-            why: "there is no `services`".to_owned(),
-        });
-    };
-    let services = services
-        .entries()
-        .iter()
-        .map(|(key, node)| service(&key.text, key.line, node, lookup));
+    let mut services = Vec::new();
+    collect(path, text, lookup, 0, &mut services)?;
     Ok(ComposeFile {
         path: path.to_owned(),
-        services: services.collect(),
+        services,
     })
 }
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-fn service(name: &str, line: usize, node: &Node, lookup: Lookup<'_>) -> Service {
-    let located = |key: &str| {
-        node.get(key).and_then(|value| {
-            Some(Located {
-                text: interpolate(value.text()?, lookup),
-                line: value.line,
-            })
+fn collect(
+    path: &Path,
+    text: &str,
+    lookup: Lookup<'_>,
+    depth: usize,
+    services: &mut Vec<Service>,
+) -> Result<(), YamlError> {
+    let root = yaml::parse(text)?;
+    let included = root.get("include").map(included).unwrap_or_default();
+    if root.get("services").is_none() && included.is_empty() {
+        return Err(YamlError {
+            line: 1,
+            why: "there is no `services`".to_owned(),
+        });
+    }
+    for (name, line) in included {
+        let (file, text) = open(path, &name, line, depth, lookup)?;
+        collect(&file, &text, lookup, depth + 1, services).map_err(|error| within(&file, line, &error))?;
+    }
+    for (key, node) in root.get("services").map(Node::entries).unwrap_or_default() {
+        let layers = layers(path, &root, node, lookup, depth)?;
+        services.push(service(path, &key.text, key.line, &layers, lookup));
+    }
+    Ok(())
+}
+
+/// The files of `include`: a text, or a mapping whose `path` is one or several.
+fn included(node: &Node) -> Vec<(String, usize)> {
+    let text = |node: &Node| Some((node.text()?.to_owned(), node.line));
+    let one = |node: &Node| -> Vec<(String, usize)> {
+        let path = node.get("path").unwrap_or(node);
+        path.items().iter().filter_map(text).chain(text(path)).collect()
+    };
+    node.items().iter().flat_map(one).collect()
+}
+
+/// A file that another one names.
+fn open(
+    from: &Path,
+    name: &str,
+    line: usize,
+    depth: usize,
+    lookup: Lookup<'_>,
+) -> Result<(PathBuf, String), YamlError> {
+    let error = |why: String| YamlError { line, why };
+    if depth >= DEEPEST {
+        return Err(error(format!("{name} is nested too deep; does it name itself?")));
+    }
+    let name = interpolate(name, lookup);
+    // Messages read better without the dot.
+    let file = from.with_file_name(name.trim_start_matches("./"));
+    let text =
+        std::fs::read_to_string(&file).map_err(|e| error(format!("cannot read {}: {e}", file.display())))?;
+    Ok((file, text.trim_start_matches('\u{feff}').to_owned()))
+}
+
+/// A fault inside a file that another one names, on the line that names it.
+fn within(file: &Path, line: usize, error: &YamlError) -> YamlError {
+    YamlError {
+        line,
+        why: format!("{}: {error}", file.display()),
+    }
+}
+
+/// A service as it is written, and the line on which its facts stand when that is not their own.
+struct Layer {
+    node: Node,
+    line: Option<usize>,
+}
+
+/// What a service extends, the first of all before it.
+fn layers(
+    path: &Path,
+    root: &Node,
+    node: &Node,
+    lookup: Lookup<'_>,
+    depth: usize,
+) -> Result<Vec<Layer>, YamlError> {
+    let own = Layer {
+        node: node.clone(),
+        line: None,
+    };
+    let Some(extends) = node.get("extends") else {
+        return Ok(vec![own]);
+    };
+    let line = extends.line;
+    let service = extends.get("service").unwrap_or(extends);
+    let name = interpolate(service.text().unwrap_or_default(), lookup);
+    let missing = |file: &Path| YamlError {
+        line,
+        why: format!(
+            "it extends service {name}, which {} does not have",
+            file.display()
+        ),
+    };
+    let find = |root: &Node| root.get("services").and_then(|all| all.get(&name)).cloned();
+    let mut all = match extends.get("file").and_then(Node::text) {
+        Some(file) => {
+            let (file, text) = open(path, file, line, depth, lookup)?;
+            let other = yaml::parse(&text).map_err(|error| within(&file, line, &error))?;
+            let base = find(&other).ok_or_else(|| missing(&file))?;
+            let mut bases = layers(&file, &other, &base, lookup, depth + 1)
+                .map_err(|error| within(&file, line, &error))?;
+            for base in &mut bases {
+                base.line = Some(line);
+            }
+            bases
+        }
+        None if depth >= DEEPEST => {
+            return Err(YamlError {
+                line,
+                why: format!("service {name} is nested too deep; does it extend itself?"),
+            });
+        }
+        None => {
+            let base = find(root).ok_or_else(|| missing(path))?;
+            layers(path, root, &base, lookup, depth + 1)?
+        }
+    };
+    all.push(own);
+    Ok(all)
+}
+
+/// One service: single values from the last layer that has them, lists from all.
+fn service(path: &Path, name: &str, line: usize, layers: &[Layer], lookup: Lookup<'_>) -> Service {
+    let last = |key: &str| {
+        layers.iter().rev().find_map(|layer| {
+            let node = layer.node.get(key)?;
+            Some((node, layer.line.unwrap_or(node.line)))
         })
     };
-    Service {
+    let located = |key: &str| {
+        let (node, line) = last(key)?;
+        Some(Located {
+            text: interpolate(node.text()?, lookup),
+            line,
+        })
+    };
+    let mut built = Service {
         name: name.to_owned(),
+        file: path.to_owned(),
         line,
         image: located("image"),
-        builds: node.get("build").is_some(),
+        builds: last("build").is_some(),
         container_name: located("container_name"),
-        ports: node
-            .get("ports")
-            .map(|ports| {
-                ports
-                    .items()
-                    .iter()
-                    .flat_map(|port| published(port, lookup))
-                    .collect()
-            })
-            .unwrap_or_default(),
-        environment: node
+        health_check: last("healthcheck").and_then(|(node, line)| health_check(node).map(|_| line)),
+        ..Service::default()
+    };
+    for layer in layers {
+        let at = |own: usize| layer.line.unwrap_or(own);
+        let items = |key: &str| layer.node.get(key).map(Node::items).unwrap_or_default();
+        for port in items("ports").iter().flat_map(|port| published(port, lookup)) {
+            built.ports.push(Published {
+                line: at(port.line),
+                ..port
+            });
+        }
+        let variables = layer
+            .node
             .get("environment")
-            .map(|node| environment(node, lookup))
-            .unwrap_or_default(),
-        health_check: node.get("healthcheck").and_then(health_check),
-        mounts: node
-            .get("volumes")
-            .map(|volumes| volumes.items().iter().filter_map(|m| mount(m, lookup)).collect())
-            .unwrap_or_default(),
+            .map(|node| environment(node, lookup));
+        for (name, value) in variables.unwrap_or_default() {
+            let line = at(value.line);
+            built.environment.insert(name, Located { line, ..value });
+        }
+        for mount in items("volumes")
+            .iter()
+            .filter_map(|mount| mount_of(mount, lookup))
+        {
+            built.mounts.retain(|other| other.target != mount.target);
+            built.mounts.push(FileMount {
+                line: at(mount.line),
+                ..mount
+            });
+        }
     }
+    built
 }
 
 /// A mapping, or a list of `NAME=value`.
@@ -281,7 +419,7 @@ fn range(text: &str) -> Vec<u16> {
 }
 
 /// `source:target[:mode]` or the long form.
-fn mount(node: &Node, lookup: Lookup<'_>) -> Option<FileMount> {
+fn mount_of(node: &Node, lookup: Lookup<'_>) -> Option<FileMount> {
     if node.entries().is_empty() {
         let text = interpolate(node.text()?, lookup);
         // The target is absolute and begins behind the last `:/`, which also finds it behind `C:\path`.
@@ -357,6 +495,106 @@ mod tests {
         assert_eq!(file.services[1].environment["POSTGRES_USER"].line, 7);
         assert_eq!(image_tag("registry:5000/x/pgvector"), None);
         assert_eq!(image_tag("postgres:16-alpine"), Some("16-alpine"));
+    }
+
+    /// The services of the first of these files.
+    fn parse_all(files: &[(&str, &str)]) -> Result<ComposeFile, YamlError> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            crate::files::write_shared(&folder.path().join(name), text.as_bytes()).unwrap();
+        }
+        read(&folder.path().join(files[0].0), files[0].1, &|_| None)
+    }
+
+    #[test]
+    fn what_a_file_includes_belongs_to_it() {
+        let file = parse_all(&[
+            (
+                "compose.yml",
+                "include:\n  - db.yml\n  - path: ./${MORE:-cache.yml}\nservices:\n  api:\n    image: api:1\n",
+            ),
+            (
+                "db.yml",
+                "\nservices:\n  db:\n    image: postgres:16\n    ports: [\"5432:5432\"]\n",
+            ),
+            ("cache.yml", "services:\n  cache:\n    image: redis:7\n"),
+        ])
+        .unwrap();
+        let names: Vec<(&str, &str, usize)> = file
+            .services
+            .iter()
+            .map(|s| {
+                (
+                    s.name.as_str(),
+                    s.file.file_name().unwrap().to_str().unwrap(),
+                    s.line,
+                )
+            })
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("db", "db.yml", 3),
+                ("cache", "cache.yml", 2),
+                ("api", "compose.yml", 5)
+            ]
+        );
+        assert!(file.services[0].is_postgres());
+    }
+
+    #[test]
+    fn a_service_has_what_it_extends_and_its_own_word_wins() {
+        let file = parse_all(&[
+            (
+                "compose.yml",
+                "services:\n  db:\n    extends:\n      file: base.yml\n      service: postgres\n    image: postgres:17\n    \
+                 environment:\n      POSTGRES_DB: platform\n    ports: [\"5433:5432\"]\n  same:\n    extends: db\n",
+            ),
+            (
+                "base.yml",
+                "services:\n  any:\n    healthcheck:\n      test: pg_isready\n  postgres:\n    extends: {service: any}\n    \
+                 image: postgres:16\n    environment: [POSTGRES_USER=admin, POSTGRES_DB=x]\n    ports: [\"5432:5432\"]\n",
+            ),
+        ])
+        .unwrap();
+        let db = &file.services[0];
+        assert_eq!(
+            db.image.as_ref().map(|image| image.text.as_str()),
+            Some("postgres:17")
+        );
+        assert_eq!(db.environment["POSTGRES_DB"].text, "platform");
+        assert_eq!(db.environment["POSTGRES_USER"].line, 4, "on the line of extends");
+        let ports: Vec<(u16, usize)> = db.ports.iter().map(|port| (port.port, port.line)).collect();
+        assert_eq!(ports, [(5432, 4), (5433, 9)]);
+        assert!(db.health_check.is_some());
+        assert_eq!(file.services[1].ports.len(), 2);
+    }
+
+    #[test]
+    fn what_is_not_there_or_never_ends_is_an_error_with_the_line_that_names_it() {
+        for (text, line, why) in [
+            ("include: [gone.yml]\n", 1, "cannot read"),
+            (
+                "services:\n  a:\n    extends:\n      service: b\n",
+                4,
+                "it extends service b, which",
+            ),
+            ("services:\n  a:\n    extends: a\n", 3, "does it extend itself"),
+            (
+                "services: {}\ninclude:\n  - compose.yml\n",
+                3,
+                "does it name itself",
+            ),
+            (
+                "services:\n  a:\n    extends:\n      file: compose.yml\n      service: a\n",
+                4,
+                "name itself",
+            ),
+        ] {
+            let error = parse_all(&[("compose.yml", text)]).unwrap_err();
+            assert!(error.why.contains(why), "{error}");
+            assert_eq!(error.line, line, "{error}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Clients, Server, quote};
+use super::{Clients, Server};
 use crate::command::Cmd;
 
 /// Name of pg_dump's table of contents inside a directory archive.
@@ -26,7 +26,7 @@ pub fn dump(
     let cmd = cmd
         .args([
             "-d",
-            &quote::dbname(database),
+            &server.dbname(database),
             "-Fd",
             "-j",
             &jobs.to_string(),
@@ -53,6 +53,15 @@ pub fn read_back(clients: &Clients, folder: &Path, name: &str) -> Cmd {
     ])
 }
 
+/// The rows of one table as SQL on standard output, without a server.
+pub fn rows(clients: &Clients, folder: &Path, name: &str, schema: &str, table: &str) -> Cmd {
+    let what = format!("read the rows of {schema}.{table} in the archive of {name}");
+    let (cmd, seen) = clients.offline("pg_restore", folder, what);
+    cmd.args(["-f", "-", "--data-only", "--exit-on-error"])
+        .args(["--schema", schema, "--table", table])
+        .arg(container_path(&seen, name))
+}
+
 /// How [`restore`] treats owners and privileges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
@@ -62,38 +71,79 @@ pub enum Ownership {
     Preserve,
 }
 
+/// How [`restore`] works.
+#[derive(Debug, Clone, Copy)]
+pub struct Restoring<'a> {
+    /// Jobs within one pg_restore.
+    pub jobs: u32,
+    /// Memory for index builds.
+    pub maintenance_work_mem: &'a str,
+    /// Owners and privileges.
+    pub ownership: Ownership,
+    /// The role that owns what is made, where it is not the one we log in as.
+    pub role: Option<&'a str>,
+    /// Whether to leave out what only a superuser may say of an object: its tablespace, its security label.
+    pub unprivileged: bool,
+    /// The entries to restore; all without it.
+    pub list: Option<&'a Path>,
+}
+
 /// `pg_restore -j` into an existing, empty database. The bulk-load settings hold for these sessions only.
-pub fn restore(
-    server: &Server,
-    database: &str,
-    folder: &Path,
-    name: &str,
-    jobs: u32,
-    maintenance_work_mem: &str,
-    ownership: Ownership,
-) -> Cmd {
-    let tuned = Server {
-        options: [
-            server.options.clone(),
-            vec![("PGOPTIONS".to_owned(), bulk_options(maintenance_work_mem))],
-        ]
-        .concat(),
-        ..server.clone()
-    };
+pub fn restore(server: &Server, database: &str, folder: &Path, name: &str, how: &Restoring<'_>) -> Cmd {
+    let tuned = server
+        .clone()
+        .with_option("PGOPTIONS", bulk_options(how.maintenance_work_mem));
     let (cmd, seen) = tuned.bulk_client("pg_restore", folder, true, format!("restore database {name}"));
-    let cmd = cmd.args([
+    let mut cmd = cmd.args([
         "-d",
-        &quote::dbname(database),
+        &server.dbname(database),
         "-j",
-        &jobs.to_string(),
+        &how.jobs.to_string(),
         "--exit-on-error",
         "--no-password",
     ]);
-    let cmd = match ownership {
-        Ownership::Unify => cmd.args(["--no-owner", "--no-privileges"]),
-        Ownership::Preserve => cmd,
-    };
+    if how.ownership == Ownership::Unify {
+        cmd = cmd.args(["--no-owner", "--no-privileges"]);
+    }
+    if let Some(role) = how.role {
+        cmd = cmd.args(["--role", role]);
+    }
+    if how.unprivileged {
+        cmd = cmd.args(["--no-tablespaces", "--no-security-labels"]);
+    }
+    if let Some(list) = how.list {
+        cmd = cmd.arg("-L").arg(list);
+    }
     cmd.arg(container_path(&seen, name))
+}
+
+/// The list of an archive's entries, in pg_restore's form: `-L` takes it back with lines left out.
+pub fn list(clients: &Clients, folder: &Path, name: &str) -> Cmd {
+    let (cmd, seen) = clients.offline("pg_restore", folder, format!("list the archive of {name}"));
+    cmd.args(["-l", &container_path(&seen, name)])
+}
+
+/// Whether an entry of [`list`] makes the object `class name`, or says something about it.
+///
+/// An entry is `dump-id; catalogue-oid oid DESCRIPTION schema name owner`; without a schema a dash stands there.
+/// Comments, and tables that belong to publications, name their object after it.
+pub fn is_about(entry: &str, class: &str, name: &str) -> bool {
+    let Some((_, rest)) = entry.split_once("; ") else {
+        return false;
+    };
+    // Two numbers come first.
+    let words = rest.splitn(3, ' ').nth(2).unwrap_or_default();
+    let is = |text: &str, what: &str| {
+        let rest = text.strip_prefix(what).and_then(|rest| rest.strip_prefix(' '));
+        rest.is_some_and(|rest| rest == name || rest.starts_with(&format!("{name} ")))
+    };
+    let made = is(words, &format!("{class} -"));
+    let commented = words
+        .strip_prefix("COMMENT - ")
+        .is_some_and(|text| is(text, class));
+    let member =
+        class == "PUBLICATION" && words.starts_with("PUBLICATION ") && words.contains(&format!(" {name} "));
+    made || commented || member
 }
 
 fn bulk_options(maintenance_work_mem: &str) -> String {
@@ -119,5 +169,30 @@ fn null_device(clients: &Clients) -> &'static str {
         "NUL"
     } else {
         "/dev/null"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_about;
+
+    #[test]
+    fn entries_of_a_list_are_known_by_class_and_name() {
+        let extension = "2; 3079 16401 EXTENSION - pg_trgm ";
+        let comment = "3701; 0 0 COMMENT - EXTENSION pg_trgm ";
+        assert!(is_about(extension, "EXTENSION", "pg_trgm"));
+        assert!(is_about(comment, "EXTENSION", "pg_trgm"));
+        assert!(!is_about(extension, "EXTENSION", "pg_tr"));
+        assert!(is_about(
+            "5; 3466 17000 EVENT TRIGGER - no drops admin",
+            "EVENT TRIGGER",
+            "no drops"
+        ));
+        assert!(!is_about(
+            "6; 0 17001 TABLE DATA public pg_trgm admin",
+            "EXTENSION",
+            "pg_trgm"
+        ));
+        assert!(!is_about("; Archive created at 2026", "EXTENSION", "created"));
     }
 }

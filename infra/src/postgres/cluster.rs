@@ -72,6 +72,20 @@ impl Cluster {
             .limit(Duration::from_secs(150))
     }
 
+    /// Stops the server when one runs. One that ends by itself meanwhile is no fault.
+    ///
+    /// # Errors
+    /// When it goes on running, or pg_ctl cannot tell.
+    pub fn end(&self, runner: &Runner) -> Result<(), CommandError> {
+        if !self.is_running(runner)? {
+            return Ok(());
+        }
+        match runner.run(&self.stop()) {
+            Err(error) if error.is_interrupt() || self.is_running(runner)? => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a server runs on this data directory (`pg_ctl status`: 0 yes, 3 no).
     ///
     /// # Errors
@@ -95,9 +109,54 @@ impl Cluster {
         }
     }
 
+    /// The server's log. It lies beside the data directory, where the cluster's account may write.
+    pub fn log(&self) -> PathBuf {
+        let name = self
+            .data
+            .file_name()
+            .map_or_else(|| "server".into(), |name| name.to_string_lossy());
+        let folder = self.data.parent().unwrap_or(Path::new("."));
+        folder.join(format!("{name}.log"))
+    }
+
+    /// Whether the last server on this data directory was ended without shutting down (`pg_controldata`). Only when
+    /// none runs.
+    ///
+    /// # Errors
+    /// When pg_controldata cannot tell.
+    pub fn was_killed(&self, runner: &Runner) -> Result<bool, CommandError> {
+        let cmd = self
+            .program("pg_controldata", "ask how the server ended")
+            .arg("-D")
+            .arg(&self.data);
+        let text = runner.run(&cmd)?.stdout_text();
+        let state = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Database cluster state:"));
+        Ok(state.is_none_or(|state| state.trim() != "shut down"))
+    }
+
     /// The settings a running server was started with (`postmaster.opts`), as PostgreSQL wrote them.
     pub fn start_options(&self) -> Option<String> {
         std::fs::read_to_string(self.data.join("postmaster.opts")).ok()
+    }
+
+    /// The port that its own files name, which the next start uses; `None` when they name none.
+    pub fn configured_port(&self) -> Option<u16> {
+        // What ALTER SYSTEM wrote comes last and wins.
+        let files = ["postgresql.conf", "postgresql.auto.conf"];
+        let texts = files.map(|name| std::fs::read_to_string(self.data.join(name)).unwrap_or_default());
+        texts
+            .iter()
+            .flat_map(|text| text.lines())
+            .filter_map(port_line)
+            .next_back()
+    }
+
+    /// The first process of a running server, from `postmaster.pid` (first line).
+    pub fn running_pid(&self) -> Option<u32> {
+        let text = std::fs::read_to_string(self.data.join("postmaster.pid")).ok()?;
+        text.lines().next()?.trim().parse().ok()
     }
 
     /// The port a running server listens on, from `postmaster.pid` (fourth line).
@@ -142,4 +201,28 @@ pub fn give(path: &Path, account: Option<Account>) -> std::io::Result<()> {
     #[cfg(not(unix))]
     let _ = (path, account);
     Ok(())
+}
+
+/// The port of a line `port = 5432`.
+fn port_line(line: &str) -> Option<u16> {
+    let rest = line.trim().strip_prefix("port")?.trim_start();
+    let value = rest.strip_prefix('=').unwrap_or(rest);
+    let value = value.split('#').next().unwrap_or_default();
+    value.trim().trim_matches('\'').parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_port_is_read_as_the_server_reads_it() {
+        let lines = [
+            "port = 5433",
+            " port=5433 # ours",
+            "port '5433'",
+            "#port = 1",
+            "portal = 2",
+        ];
+        let read: Vec<Option<u16>> = lines.iter().map(|line| super::port_line(line)).collect();
+        assert_eq!(read, [Some(5433), Some(5433), Some(5433), None, None]);
+    }
 }

@@ -32,6 +32,38 @@ pub struct ServerFacts {
     pub roles: BTreeMap<String, RoleEntry>,
     /// Extensions that `CREATE EXTENSION` would find.
     pub available_extensions: Vec<String>,
+    /// Those of them that our role could create in a database that it owns.
+    #[serde(default)]
+    pub creatable_extensions: Vec<String>,
+    /// Whether policies hide no rows from our role.
+    #[serde(default)]
+    pub bypass_rls: bool,
+    /// TLS version and cipher of our session; `None`: it is not encrypted.
+    #[serde(default)]
+    pub tls: Option<String>,
+    /// The cluster's own number, where the role may ask. A physical copy has the same.
+    #[serde(default)]
+    pub system_identifier: Option<String>,
+    /// When the server started, in seconds since 1970.
+    #[serde(default)]
+    pub started: Option<String>,
+    /// Whether it is a standby, which nobody can write to.
+    #[serde(default)]
+    pub standby: bool,
+    /// The port it listens on; another one than ours when somebody stands between.
+    #[serde(default)]
+    pub own_port: Option<u16>,
+    /// Roles that we are a member of, ourselves included.
+    #[serde(default)]
+    pub member_of: Vec<String>,
+}
+
+impl ServerFacts {
+    /// Whether two instances are one server and not, for example, a copy of the other.
+    pub fn is_same_server(&self, other: &Self) -> bool {
+        let known = self.system_identifier.is_some() || self.started.is_some();
+        known && self.system_identifier == other.system_identifier && self.started == other.started
+    }
 }
 
 /// A row of `pg_database`.
@@ -53,6 +85,9 @@ pub struct DatabaseEntry {
     pub bytes: Option<u64>,
     /// Sessions other than ours.
     pub sessions: u32,
+    /// Whether dropping it was cut off: nobody can connect to it any more, and it can only be dropped.
+    #[serde(default)]
+    pub invalid: bool,
 }
 
 /// A row of `pg_roles`.
@@ -92,7 +127,8 @@ pub struct DatabaseFacts {
     /// Transactions that are prepared and neither committed nor rolled back: their rows are in no dump.
     #[serde(default)]
     pub prepared_transactions: Vec<String>,
-    /// Settings of roles for all databases (`ALTER ROLE .. SET`), as `role: setting`. They are in no dump.
+    /// Settings of other roles than the one that asks and those that policies name (`ALTER ROLE .. SET`), as
+    /// `role: setting`.
     #[serde(default)]
     pub role_settings: Vec<String>,
     /// `CONNECTION LIMIT` of the database; -1 for none.
@@ -105,8 +141,12 @@ pub struct DatabaseFacts {
 impl DatabaseFacts {
     /// Nothing a person put here.
     pub fn is_empty(&self) -> bool {
-        self.relations + self.routines_and_types + self.large_objects + self.schemas == 0
-            && self.extensions.is_empty()
+        !self.has_content() && self.extensions.is_empty()
+    }
+
+    /// Whether somebody put something here that could be lost; an extension alone is none.
+    pub fn has_content(&self) -> bool {
+        self.relations + self.routines_and_types + self.large_objects + self.schemas > 0
     }
 }
 
@@ -195,4 +235,18 @@ pub fn policy_roles(runner: &Runner, server: &Server, database: &str) -> Result<
         &script,
         format!("read the policies of database {database}"),
     )
+}
+
+/// Unlogged tables with the bytes of their rows.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn unlogged_tables(
+    runner: &Runner,
+    server: &Server,
+    database: &str,
+) -> Result<BTreeMap<String, u64>, CommandError> {
+    let script = Script::new(include_str!("../../sql/unlogged_tables.sql"));
+    let what = format!("look for unlogged tables of database {database}");
+    server.json(runner, database, &script, what)
 }

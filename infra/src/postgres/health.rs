@@ -54,6 +54,12 @@ pub struct Refused {
 }
 
 #[derive(Deserialize)]
+struct Filled {
+    table: String,
+    filled: Option<bool>,
+}
+
+#[derive(Deserialize)]
 struct Count {
     table: String,
     rows: Option<u64>,
@@ -95,6 +101,22 @@ pub fn counts(
         .into_iter()
         .map(|count| (count.table, count.rows))
         .collect())
+}
+
+/// Whether tables hold any row, by quoted name; `None` where there is no such table.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn filled(
+    runner: &Runner,
+    server: &Server,
+    database: &str,
+    tables: &[&str],
+) -> Result<BTreeMap<String, Option<bool>>, CommandError> {
+    let list = serde_json::to_string(tables).unwrap_or_default();
+    let script = Script::new(include_str!("../../sql/filled_tables.sql")).var("tables", list);
+    let filled: Vec<Filled> = lines(runner, server, database, &script, "look which tables hold rows")?;
+    Ok(filled.into_iter().map(|one| (one.table, one.filled)).collect())
 }
 
 /// What the server's role may not do in a database, of what an application does: read and write every table, and take

@@ -1,10 +1,12 @@
 //! What is true of a database's data and schema, taken in one snapshot, and the comparison of two such answers.
 //!
 //! [`collect()`] asks; [`compare()`] is pure and says every difference in a sentence; [`examples()`] looks for the keys behind
-//! a difference while both databases are there. No row leaves the server except keys that [`examples()`] is asked for.
+//! a difference while both databases are there, [`examples_of_archive()`] when only the archive is left. No row leaves the
+//! server except keys that are asked for.
 //! How rows become a checksum, and why that is the same on every version, stands in [`checksum`].
 
 mod answers;
+mod archived;
 mod buckets;
 pub mod checksum;
 mod collect;
@@ -18,9 +20,10 @@ mod schema;
 pub(super) mod session;
 mod watch;
 
+pub use archived::{Archived, examples_of_archive};
 pub use buckets::{Bucket, Buckets, KeyRange};
 pub use checksum::Checksum;
-pub use collect::{TableProgress, collect};
+pub use collect::{TableProgress, collect, schema};
 pub use compare::{CompareOptions, Difference, compare};
 pub use examples::{Example, Examples, State, examples};
 pub use facts::{

@@ -4,13 +4,16 @@
 //! psql loads a dump that was cut short without complaint, so what the file promises is read from the file itself: its
 //! header, its footer, and how many rows each `COPY` holds.
 
+mod scanner;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 use std::path::Path;
 
+use self::scanner::{Acts, Scanner};
 use super::archive::container_path;
 use super::manifest::display_name;
-use super::{Clients, Server, quote};
+use super::{Clients, Server};
 use crate::command::{Cmd, CommandError, Runner};
 
 const HEADER: &[u8] = b"-- PostgreSQL database dump";
@@ -42,6 +45,10 @@ pub struct PlainDump {
     pub roles: BTreeSet<String>,
     /// Rows of each table that is loaded with `COPY`, by its name as the manifest shows it.
     pub rows: BTreeMap<String, u64>,
+    /// `INSERT` statements (`pg_dump --inserts`): how many rows each brings is not known.
+    pub inserts: u64,
+    /// Whether it drops what it then makes (`pg_dump --clean`), which an empty database does not have.
+    pub drops: bool,
     /// The table whose `COPY` has no end.
     pub open_copy: Option<String>,
     /// Lines that would act outside the database it is loaded into, with their numbers.
@@ -57,6 +64,7 @@ pub fn inspect(mut reader: impl BufRead) -> io::Result<PlainDump> {
     let mut line = Vec::new();
     let (mut number, mut with_cr) = (0_u64, 0_u64);
     let mut copy: Option<String> = None;
+    let mut scanner = Scanner::default();
     loop {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {
@@ -78,7 +86,7 @@ pub fn inspect(mut reader: impl BufRead) -> io::Result<PlainDump> {
                     *rows += 1;
                 }
             }
-            None => copy = dump.line(number, text),
+            None => copy = dump.line(number, text, &mut scanner),
         }
     }
     dump.crlf = number > 0 && with_cr == number;
@@ -101,7 +109,11 @@ impl PlainDump {
     }
 
     /// One line outside of `COPY` data; the answer is the table whose data begin after it.
-    fn line(&mut self, number: u64, text: &[u8]) -> Option<String> {
+    fn line(&mut self, number: u64, text: &[u8], scanner: &mut Scanner) -> Option<String> {
+        if !scanner.is_between_statements() {
+            self.acts(number, text, scanner);
+            return None;
+        }
         if text.is_empty() || text == b"--" {
             return None;
         }
@@ -134,10 +146,8 @@ impl PlainDump {
         }
         // Anything that acts after the footer makes it the footer of something else.
         self.footer = false;
+        self.acts(number, text, scanner);
         let text = String::from_utf8_lossy(text);
-        if is_foreign(&text) {
-            self.foreign.push((number, text.chars().take(60).collect()));
-        }
         if let Some(rest) = text.strip_prefix("SET client_encoding = '") {
             self.encoding = rest.split('\'').next().map(str::to_owned);
         }
@@ -156,10 +166,41 @@ impl PlainDump {
     }
 }
 
-/// psql's own commands and statements about databases: they would reach beyond the database that is restored.
-fn is_foreign(text: &str) -> bool {
-    let statement = ["CREATE DATABASE ", "DROP DATABASE ", "ALTER DATABASE "];
-    text.starts_with('\\') || statement.iter().any(|start| text.starts_with(start))
+impl PlainDump {
+    /// What a line does, wherever on it that begins.
+    fn acts(&mut self, number: u64, text: &[u8], scanner: &mut Scanner) {
+        let mut foreign = false;
+        for acts in scanner.line(text) {
+            match acts {
+                Acts::Command => foreign = true,
+                Acts::Statement(statement) => {
+                    foreign |= is_foreign(&statement);
+                    self.drops |= statement.starts_with("DROP ") && !statement.contains(" IF EXISTS ");
+                    self.inserts += u64::from(statement.starts_with("INSERT INTO "));
+                }
+            }
+        }
+        if foreign {
+            let shown = String::from_utf8_lossy(text).chars().take(60).collect();
+            self.foreign.push((number, shown));
+        }
+    }
+}
+
+/// Statements that reach beyond the database that is restored, by their first words in upper case: databases, roles,
+/// tablespaces, the server's settings, and rows that come from or go to anywhere but the dump itself.
+fn is_foreign(statement: &str) -> bool {
+    let words: Vec<&str> = statement.splitn(4, ' ').collect();
+    match words.as_slice() {
+        ["CREATE" | "ALTER" | "DROP", "USER", "MAPPING", ..] => false,
+        [
+            "CREATE" | "ALTER" | "DROP",
+            "DATABASE" | "ROLE" | "USER" | "GROUP" | "TABLESPACE" | "SYSTEM",
+            ..,
+        ] => true,
+        ["COPY", ..] => !statement.ends_with(" FROM STDIN"),
+        _ => false,
+    }
 }
 
 /// The roles that one line of pg_dump's output names.
@@ -189,7 +230,7 @@ fn roles(text: &str) -> Vec<String> {
 }
 
 /// A name as pg_dump writes it, plain or in double quotes, and what follows it.
-fn name(text: &str) -> Option<(String, &str)> {
+pub(super) fn name(text: &str) -> Option<(String, &str)> {
     if let Some(quoted) = text.strip_prefix('"') {
         let mut out = String::new();
         let mut chars = quoted.char_indices().peekable();
@@ -210,6 +251,17 @@ fn name(text: &str) -> Option<(String, &str)> {
     (end > 0).then(|| (text[..end].to_owned(), &text[end..]))
 }
 
+/// `pg_dump` as people run it by hand: the dump is its standard output.
+pub fn dump(server: &Server, database: &str) -> Cmd {
+    let (cmd, _) = server.bulk_client(
+        "pg_dump",
+        Path::new("."),
+        true,
+        format!("dump database {database}"),
+    );
+    cmd.args(["-d", &server.dbname(database), "--no-password"])
+}
+
 /// Loads a file in one transaction, stopping at the first error. `before` and `after` are SQL of the same transaction.
 pub fn load(server: &Server, database: &str, file: &Path, before: &str, after: &str) -> Cmd {
     let folder = file.parent().unwrap_or(Path::new("."));
@@ -218,7 +270,7 @@ pub fn load(server: &Server, database: &str, file: &Path, before: &str, after: &
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let what = format!("load {base} into database {database}");
     let (cmd, seen) = server.bulk_client("psql", folder, true, what);
-    let mut cmd = cmd.args(["-d", &quote::dbname(database)]).args([
+    let mut cmd = cmd.args(["-d", &server.dbname(database)]).args([
         "-Xqw",
         "-v",
         "ON_ERROR_STOP=1",
@@ -329,6 +381,48 @@ mod tests {
         let dump = look(&DUMP.replace("SET client", "\\connect labeler\nCREATE DATABASE x;\nSET client"));
         let lines: Vec<&str> = dump.foreign.iter().map(|(_, line)| line.as_str()).collect();
         assert_eq!(lines, ["\\connect labeler", "CREATE DATABASE x;"]);
+    }
+
+    #[test]
+    fn what_a_function_or_a_comment_says_is_not_done() {
+        let body = "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ select '\n\\connect x\nDROP DATABASE y;\n' $$;\n\
+                    COMMENT ON TABLE t IS E'a\n-- PostgreSQL database dump complete\n\\\\! x';\nSET client";
+        let dump = look(&DUMP.replace("SET client", body));
+        assert!(dump.foreign.is_empty(), "{:?}", dump.foreign);
+        assert!(dump.footer);
+        let cut = look(
+            &DUMP
+                .replace("SET client", body)
+                .replace("database dump complete\n--\n\n\\unrestrict abc\n\n", ""),
+        );
+        assert!(!cut.footer, "a footer in a comment is none");
+    }
+
+    #[test]
+    fn statements_that_reach_beyond_the_database_are_named_wherever_they_begin() {
+        for line in [
+            "  \\! touch x",
+            "select 1; \\c platform",
+            "COMMIT; /* x */ CREATE DATABASE evil; BEGIN;",
+            "create role hacked superuser;",
+            "ALTER ROLE admin PASSWORD 'x';",
+            "ALTER SYSTEM SET work_mem = '1GB';",
+            "COPY t TO PROGRAM 'touch x';",
+            "COPY t FROM '/etc/passwd';",
+        ] {
+            let dump = look(&DUMP.replace("SET client", &format!("{line}\nSET client")));
+            assert_eq!(dump.foreign.len(), 1, "{line}: {:?}", dump.foreign);
+        }
+        let mapping = "CREATE USER MAPPING FOR PUBLIC SERVER far;\nSET client";
+        assert!(look(&DUMP.replace("SET client", mapping)).foreign.is_empty());
+    }
+
+    #[test]
+    fn rows_by_insert_and_objects_that_are_dropped_are_told() {
+        let lines = "INSERT INTO t VALUES (1, 'a;b\nINSERT INTO');\nINSERT INTO t VALUES (2);\nSET client";
+        assert_eq!(look(&DUMP.replace("SET client", lines)).inserts, 2);
+        assert!(look(&DUMP.replace("SET client", "DROP TABLE public.t;\nSET client")).drops);
+        assert!(!look(&DUMP.replace("SET client", "DROP TABLE IF EXISTS t;\nSET client")).drops);
     }
 
     #[test]

@@ -5,6 +5,16 @@ pub fn ident(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// An SQL string literal, whatever `standard_conforming_strings` says.
+pub fn literal(value: &str) -> String {
+    let quoted = value.replace('\'', "''");
+    if quoted.contains('\\') {
+        format!("E'{}'", quoted.replace('\\', "\\\\"))
+    } else {
+        format!("'{quoted}'")
+    }
+}
+
 /// An argument of a psql meta-command in single quotes, where psql knows C-like escapes.
 pub(super) fn psql_argument(value: &str) -> String {
     let mut out = String::with_capacity(value.len() + 2);
@@ -33,8 +43,18 @@ pub fn dbname(name: &str) -> String {
     if plain {
         name.to_owned()
     } else {
-        format!("dbname='{}'", name.replace('\\', "\\\\").replace('\'', "\\'"))
+        conninfo([("dbname", name)])
     }
+}
+
+/// A libpq connection string.
+pub(super) fn conninfo<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let quoted = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");
+    let words = parameters.into_iter();
+    let words: Vec<String> = words
+        .map(|(name, value)| format!("{name}='{}'", quoted(value)))
+        .collect();
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -44,6 +64,8 @@ mod tests {
     #[test]
     fn names_are_quoted_whatever_they_hold() {
         assert_eq!(ident("a\"; DROP TABLE x; --"), "\"a\"\"; DROP TABLE x; --\"");
+        assert_eq!(literal("it's"), "'it''s'");
+        assert_eq!(literal("a\\b"), "E'a\\\\b'");
         assert_eq!(psql_argument("it's\\\n"), r"'it\'s\\\n'");
         assert_eq!(dbname("labeler"), "labeler");
         assert_eq!(dbname("host=evil"), "dbname='host=evil'");

@@ -12,7 +12,7 @@ use crate::docker;
 use crate::secret::Secret;
 
 /// How long a connection attempt may take, in seconds.
-const CONNECT_SECONDS: &str = "10";
+pub const CONNECT_SECONDS: &str = "10";
 
 /// The way to an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,12 +100,13 @@ pub struct Server {
     pub password: Option<Secret>,
     /// The client programs.
     pub clients: Clients,
-    /// Further libpq settings from the environment, for example `PGSSLMODE`.
+    /// Further libpq settings. A name in capitals is a variable of the environment (`PGSSLMODE`); any other is a parameter
+    /// that has none (`keepalives_idle`) and goes into the connection string.
     pub options: Vec<(String, String)>,
 }
 
 /// Variables that would change what our clients do behind our back.
-const FOREIGN: [&str; 14] = [
+const FOREIGN: [&str; 17] = [
     "PGHOST",
     "PGHOSTADDR",
     "PGPORT",
@@ -116,6 +117,9 @@ const FOREIGN: [&str; 14] = [
     "PGSERVICE",
     "PGOPTIONS",
     "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGSERVICEFILE",
+    "PGREQUIRESSL",
     "PGTZ",
     "PGDATESTYLE",
     "PGCLIENTENCODING",
@@ -134,7 +138,34 @@ impl Server {
             }
             Reach::Tcp { .. } | Reach::Socket { .. } => self.machine_client(program, what),
         };
-        cmd.args(["-U", &self.user, "-d", &quote::dbname(database)])
+        cmd.args(["-U", &self.user, "-d", &self.dbname(database)])
+    }
+
+    /// A database for `-d`: its name, with the parameters of [`Server::options`] where there are some.
+    pub fn dbname(&self, database: &str) -> String {
+        let parameters: Vec<(&str, &str)> = self
+            .options
+            .iter()
+            .filter(|(name, _)| !is_variable(name))
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        if parameters.is_empty() {
+            return quote::dbname(database);
+        }
+        quote::conninfo([("dbname", database)].into_iter().chain(parameters))
+    }
+
+    /// The name under which our sessions show on the server.
+    pub fn application_name(&self) -> &str {
+        let own = self.options.iter().rev().find(|(name, _)| name == "PGAPPNAME");
+        own.map_or("xtask", |(_, value)| value)
+    }
+
+    /// The same server with one more option; it wins over those before it.
+    #[must_use]
+    pub fn with_option(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.options.push((name.to_owned(), value.into()));
+        self
     }
 
     /// A client program for bulk work: in a container world it runs in a container of its own that joins the server's
@@ -258,12 +289,12 @@ impl Server {
                 cmd = cmd.env_remove(name);
             }
         }
-        for (name, value) in &self.options {
-            cmd = cmd.env(name, value);
-        }
-        let cmd = cmd
+        cmd = cmd
             .env("PGAPPNAME", "xtask")
             .env("PGCONNECT_TIMEOUT", CONNECT_SECONDS);
+        for (name, value) in self.options.iter().filter(|(name, _)| is_variable(name)) {
+            cmd = cmd.env(name, value);
+        }
         let cmd = self.with_password(cmd);
         match &self.reach {
             Reach::Tcp { host, port } => cmd.args(["-h", host, "-p", &port.to_string()]),
@@ -277,7 +308,7 @@ impl Server {
     fn docker_env(&self) -> Vec<String> {
         let mut args = vec!["-e".to_owned(), "PGAPPNAME=xtask".to_owned()];
         args.extend(["-e".to_owned(), format!("PGCONNECT_TIMEOUT={CONNECT_SECONDS}")]);
-        for (name, value) in &self.options {
+        for (name, value) in self.options.iter().filter(|(name, _)| is_variable(name)) {
             args.extend(["-e".to_owned(), format!("{name}={value}")]);
         }
         if self.password.is_some() {
@@ -293,4 +324,9 @@ impl Server {
             None => cmd,
         }
     }
+}
+
+/// Whether an option is a variable of the environment.
+fn is_variable(name: &str) -> bool {
+    name.starts_with("PG")
 }

@@ -226,16 +226,22 @@ impl TestCluster {
         Ok(folder)
     }
 
-    /// pg_restore into an empty database.
+    /// pg_restore into an empty database. By one job: several may block each other over the indexes of partitions, and
+    /// restoring again is the caller's part.
     pub fn restore(&self, database: &str, folder: &Path) {
         let cmd = archive::restore(
             &self.server,
             database,
             folder,
             "a",
-            2,
-            "32MB",
-            archive::Ownership::Preserve,
+            &archive::Restoring {
+                jobs: 1,
+                maintenance_work_mem: "32MB",
+                ownership: archive::Ownership::Preserve,
+                role: None,
+                unprivileged: false,
+                list: None,
+            },
         );
         self.runner.run(&cmd).unwrap_or_else(|error| panic!("{error}"));
     }

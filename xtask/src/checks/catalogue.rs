@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Check, Group, Scope};
+use super::{Check, Group};
 
 /// Every check in the order of the page.
 pub static CHECKS: std::sync::LazyLock<Vec<Check>> = std::sync::LazyLock::new(|| {
@@ -33,12 +33,7 @@ pub fn page() -> String {
          | `all` | all of these, and what the migration left behind | |\n",
     );
     for group in Group::ALL {
-        let scope = match group.scope() {
-            Scope::Config => "config",
-            Scope::Databases => "databases",
-            Scope::Application => "application",
-            Scope::All => "all",
-        };
+        let scope = group.scope().name();
         // Writing to a String cannot fail.
         let _ = write!(out, "\n## {} (scope `{scope}`)\n", group.name());
         for check in CHECKS.iter().filter(|check| check.group == group) {

@@ -2,7 +2,7 @@
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::model::Finding;
-use crate::observe::{ArchiveSeen, BackupsSeen};
+use crate::observe::{BackupSeen, BackupsSeen};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -49,13 +49,14 @@ fn backup(case: &Case<'_>) -> Looked {
     match &seen.last {
         None => findings
             .push(warning("there is no complete backup in .xtask/runs").hint("cargo xtask backup create")),
-        Some((run, archives)) => {
-            for ArchiveSeen { name, checked } in archives {
-                if let Err(why) = checked {
-                    findings.push(error(format!("archive {name} of run {run} is damaged: {why}")));
-                }
-            }
-        }
+        Some(BackupSeen { run, differences }) => match differences {
+            Ok(differences) => findings.extend(
+                differences
+                    .iter()
+                    .map(|difference| error(format!("the backup of run {run} is damaged: {difference}"))),
+            ),
+            Err(why) => findings.push(error(format!("the backup of run {run} cannot be read: {why}"))),
+        },
     }
     Ok(findings)
 }

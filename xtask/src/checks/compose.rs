@@ -108,7 +108,7 @@ fn no_old_instances(case: &Case<'_>) -> Looked {
         .map(|service| {
             error(format!("service {} is a PostgreSQL server", service.name))
                 .wanted("none: the platform runs the one instance")
-                .at(&file.path, service.line)
+                .at(&service.file, service.line)
         })
         .collect())
 }
@@ -134,10 +134,11 @@ fn one_instance(case: &Case<'_>) -> Looked {
                 ),
                 None => ("there is no PostgreSQL service".to_owned(), 1),
             };
+            let place = inside.map_or(&file.path, |service| &service.file);
             vec![
                 error(text)
                     .wanted("one PostgreSQL that the host can reach")
-                    .at(&file.path, line),
+                    .at(place, line),
             ]
         }
         [first, others @ ..] => others
@@ -148,25 +149,25 @@ fn one_instance(case: &Case<'_>) -> Looked {
                     service.name, first.name
                 ))
                 .wanted("one instance")
-                .at(&file.path, service.line)
+                .at(&service.file, service.line)
             })
             .collect(),
     })
 }
 
 /// The service the settings name, else the only published PostgreSQL.
-fn instance<'a>(case: &Case<'a>) -> Result<(&'a ComposeFile, &'a Service), NotLooked> {
+fn instance<'a>(case: &Case<'a>) -> Result<&'a Service, NotLooked> {
     let file = platform(case)?;
     let name = &case.settings().target.service;
     let named = file.services.iter().find(|s| s.name == *name && s.is_postgres());
     let service = named.or_else(|| published(file).into_iter().next());
     let service =
         service.ok_or_else(|| NotLooked::because("the platform's Compose file has no PostgreSQL"))?;
-    Ok((file, service))
+    Ok(service)
 }
 
 fn databases(case: &Case<'_>) -> Looked {
-    let (file, service) = instance(case)?;
+    let service = instance(case)?;
     let environment = |name: &str| service.environment.get(name).map(|l| l.text.as_str());
     // The image makes a database named like the user when POSTGRES_DB is not set.
     let first = environment("POSTGRES_DB")
@@ -190,7 +191,7 @@ fn databases(case: &Case<'_>) -> Looked {
                 .hint(format!("CREATE DATABASE {name};"));
             match scripts.first() {
                 Some(script) => finding.at(&script.path, 1),
-                None => finding.at(&file.path, service.line),
+                None => finding.at(&service.file, service.line),
             }
         })
         .collect())
@@ -223,7 +224,7 @@ fn created_databases(text: &str) -> Vec<String> {
 }
 
 fn health_check(case: &Case<'_>) -> Looked {
-    let (file, service) = instance(case)?;
+    let service = instance(case)?;
     if service.health_check.is_some() {
         return Ok(Vec::new());
     }
@@ -231,12 +232,12 @@ fn health_check(case: &Case<'_>) -> Looked {
         error(format!("service {} has no health check", service.name))
             .wanted("one that asks over TCP")
             .hint("test: [\"CMD\", \"pg_isready\", \"-h\", \"127.0.0.1\", \"-U\", \"admin\", \"-d\", \"platform\"]")
-            .at(&file.path, service.line),
+            .at(&service.file, service.line),
     ])
 }
 
 fn pinned_image(case: &Case<'_>) -> Looked {
-    let (file, service) = instance(case)?;
+    let service = instance(case)?;
     let Some(image) = &service.image else {
         return Ok(Vec::new());
     };
@@ -253,7 +254,7 @@ fn pinned_image(case: &Case<'_>) -> Looked {
             "a tag with the major version, for example {}",
             case.settings().target.image
         ))
-        .at(&file.path, image.line),
+        .at(&service.file, image.line),
     ])
 }
 
@@ -264,13 +265,12 @@ fn ports(case: &Case<'_>) -> Looked {
     }
     let all: Vec<_> = files
         .iter()
-        .flat_map(|file| file.services.iter().map(move |service| (*file, service)))
-        .flat_map(|(file, service)| service.ports.iter().map(move |port| (file, service, port)))
+        .flat_map(|file| &file.services)
+        .flat_map(|service| service.ports.iter().map(move |port| (service, port)))
         .collect();
     let mut findings = Vec::new();
-    for (at, (file, service, port)) in all.iter().enumerate() {
-        let Some((other_file, other, other_port)) = all[..at].iter().find(|(_, _, p)| p.collides(port))
-        else {
+    for (at, (service, port)) in all.iter().enumerate() {
+        let Some((other, other_port)) = all[..at].iter().find(|(_, p)| p.collides(port)) else {
             continue;
         };
         let text = format!(
@@ -278,7 +278,7 @@ fn ports(case: &Case<'_>) -> Looked {
             service.name,
             port.port,
             other.name,
-            other_file.path.display(),
+            other.file.display(),
             other_port.line
         );
         let finding = if service.is_redis() && other.is_redis() {
@@ -286,7 +286,7 @@ fn ports(case: &Case<'_>) -> Looked {
         } else {
             error(text).wanted("another host port: the second one to start fails")
         };
-        findings.push(finding.at(&file.path, port.line));
+        findings.push(finding.at(&service.file, port.line));
     }
     Ok(findings)
 }

@@ -11,7 +11,7 @@ pub(super) const CHECKS: &[Check] = &[
         group: Group::Databases,
         meaning: "every database is on the target, in UTF-8, and allows connections",
         why: "It is what the migration is for.",
-        fix: "`cargo xtask migrate`; an empty database on a new machine: `CREATE DATABASE name OWNER role`.",
+        fix: "`cargo xtask migrate`; where a backup holds it, `cargo xtask restore`; an empty database on a new machine: `CREATE DATABASE name OWNER role`.",
         run: exist,
     },
     Check {
@@ -21,6 +21,22 @@ pub(super) const CHECKS: &[Check] = &[
         why: "Only the owner may change a table: one that belongs to another role stops the next `alembic upgrade`.",
         fix: "`REASSIGN OWNED BY other TO owner` in that database, as a superuser.",
         run: owner,
+    },
+    Check {
+        id: "databases.locale",
+        group: Group::Databases,
+        meaning: "all databases sort by the locale of the last backup, or by one and the same",
+        why: "A database made by hand takes the locale of its image. Lists then come in another order, and a unique index may refuse what it held.",
+        fix: "Restore into a database of the right locale: `cargo xtask restore`; a new one: `CREATE DATABASE .. TEMPLATE template0 LC_COLLATE ..`.",
+        run: locale,
+    },
+    Check {
+        id: "databases.collation",
+        group: Group::Databases,
+        meaning: "text indexes were built with the collation rules that this server has",
+        why: "Another image (Debian or Alpine, an update of glibc or ICU) sorts differently: an index that was built before finds too little.",
+        fix: "`REINDEX DATABASE name`, then `ALTER DATABASE name REFRESH COLLATION VERSION`; `cargo xtask doctor --fix` does both.",
+        run: collation,
     },
     Check {
         id: "labeler.tables",
@@ -103,16 +119,34 @@ pub(super) fn some(names: &[String]) -> String {
     }
 }
 
+/// Databases that the target does not have, each with what brings it.
+pub(super) fn absent(case: &Case<'_>, seen: &InstanceSeen) -> Vec<Finding> {
+    let Some(server) = &seen.target.server else {
+        return Vec::new();
+    };
+    let databases = case.settings().databases.iter();
+    databases
+        .filter(|(_, database)| !server.databases.contains_key(&database.name))
+        .map(|(name, database)| {
+            let finding = error(format!("database {} is not on the target", database.name));
+            match seen.held.get(name) {
+                Some(run) => finding
+                    .wanted(format!("its data, which backup {run} holds"))
+                    .hint(format!("cargo xtask restore {run} --database {name}")),
+                None => finding.hint("cargo xtask migrate --dry-run"),
+            }
+        })
+        .collect()
+}
+
 fn exist(case: &Case<'_>) -> Looked {
     let seen = answering(case)?;
     let Some(server) = &seen.target.server else {
         return Ok(Vec::new());
     };
-    let mut findings = Vec::new();
+    let mut findings = absent(case, seen);
     for database in case.settings().databases.values() {
         let Some(entry) = server.databases.get(&database.name) else {
-            let finding = error(format!("database {} is not on the target", database.name));
-            findings.push(finding.hint("cargo xtask migrate --dry-run"));
             continue;
         };
         if entry.encoding != "UTF8" {
@@ -152,6 +186,78 @@ fn owner(case: &Case<'_>) -> Looked {
             })
             .collect()
     })
+}
+
+fn locale(case: &Case<'_>) -> Looked {
+    let seen = answering(case)?;
+    let Some(server) = &seen.target.server else {
+        return Ok(Vec::new());
+    };
+    let entries = case.settings().databases.iter().filter_map(|(name, database)| {
+        let entry = server.databases.get(&database.name)?;
+        Some((name, entry))
+    });
+    let entries: Vec<_> = entries.collect();
+    // Without a backup nobody knows what was meant; what most have is the likeliest.
+    let count = |collate: &String| {
+        entries
+            .iter()
+            .filter(|(_, entry)| entry.collate == *collate)
+            .count()
+    };
+    let usual = entries
+        .iter()
+        .map(|(_, entry)| &entry.collate)
+        .max_by_key(|c| count(c));
+    let Some(usual) = usual else {
+        return Err(NotLooked::because("none of the databases is there"));
+    };
+    let mut findings = Vec::new();
+    for (name, entry) in &entries {
+        let before = seen
+            .databases
+            .get(*name)
+            .and_then(|seen| seen.collate_before.as_ref());
+        let (wanted, whose) = match before {
+            Some(before) => (before, "the locale of the last backup"),
+            None => (usual, "the locale of the other databases"),
+        };
+        if entry.collate != *wanted {
+            let text = format!("database {name} sorts by {}", entry.collate);
+            findings.push(warning(text).wanted(format!("{wanted}, {whose}")));
+        }
+    }
+    Ok(findings)
+}
+
+fn collation(case: &Case<'_>) -> Looked {
+    let seen = answering(case)?;
+    let collations = seen
+        .collations
+        .as_ref()
+        .ok_or_else(|| NotLooked::because("the instance does not answer"))?;
+    let mismatches = match collations {
+        Ok(mismatches) => mismatches,
+        Err(why) => return Ok(vec![error(format!("collation versions cannot be told: {why}"))]),
+    };
+    let ours = |name: &str| {
+        case.settings()
+            .databases
+            .values()
+            .any(|database| database.name == name)
+    };
+    let mismatches = mismatches.iter().filter(|mismatch| ours(&mismatch.database));
+    Ok(mismatches
+        .map(|mismatch| {
+            let name = infra::postgres::quote::ident(&mismatch.database);
+            error(format!(
+                "text indexes of database {} were built with collation version {}, and this server has {}",
+                mismatch.database, mismatch.recorded, mismatch.actual
+            ))
+            .hint(format!("REINDEX DATABASE {name};"))
+            .hint(format!("ALTER DATABASE {name} REFRESH COLLATION VERSION;"))
+        })
+        .collect())
 }
 
 fn tables(case: &Case<'_>) -> Looked {
@@ -212,6 +318,9 @@ fn revision(case: &Case<'_>) -> Looked {
         .any(|r| !labeler.alembic.known.contains(r));
     let hint = if unknown {
         format!("git -C {} pull", labeler.root.display())
+    } else if database.revisions.is_empty() && !database.facts.is_empty() {
+        // Alembic would make tables that are there.
+        "cargo xtask doctor --only alembic-version-missing".to_owned()
     } else {
         format!(
             "cd {} && python -m alembic upgrade head",

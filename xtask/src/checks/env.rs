@@ -7,6 +7,7 @@ use backend_env::{Document, Reader, Reading};
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::config::EnvMapping;
 use crate::model::Finding;
+use crate::model::secret_key::{is_number_or_switch, is_secret_key};
 use crate::observe::{EnvText, is_placeholder};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -136,6 +137,24 @@ fn set(file: &EnvText, key: &str, value: &str) -> String {
     format!("cargo xtask env set {} {key}={value}", file.path.display())
 }
 
+/// What to type where a key should say something else. Before the data has moved, a changed `.env` would lead the
+/// application away from it.
+pub(super) fn advise(
+    case: &Case<'_>,
+    finding: Finding,
+    path: &std::path::Path,
+    key: &str,
+    value: &str,
+) -> Finding {
+    let set = format!("cargo xtask env set {} {key}={value}", path.display());
+    if case.moved || is_template(path) {
+        return finding.hint(set);
+    }
+    finding
+        .hint("cargo xtask migrate    (moves the data first, and `.env` with it)")
+        .hint(format!("{set}    (only when the target holds the data already)"))
+}
+
 fn mappings<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a str, &'a str, &'a EnvMapping)> + use<'a> {
     let databases = case.settings().databases.iter();
     databases.map(|(name, database)| (name.as_str(), database.name.as_str(), &database.env))
@@ -194,7 +213,7 @@ fn keys(case: &Case<'_>) -> Looked {
 }
 
 /// `localhost` and `127.0.0.1` are one machine.
-fn host_name(host: &str) -> &str {
+pub(super) fn host_name(host: &str) -> &str {
     if matches!(host, "127.0.0.1" | "::1") {
         "localhost"
     } else {
@@ -205,6 +224,7 @@ fn host_name(host: &str) -> &str {
 fn one_instance(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     let target = &case.settings().target;
+    let team = target_is_the_teams(case);
     for (file, document) in files(case, true)? {
         let hosts = mappings(case).filter_map(|(_, _, m)| Some((m.host.as_str(), value(document, &m.host)?)));
         let hosts: Vec<(&str, String)> = hosts
@@ -219,22 +239,27 @@ fn one_instance(case: &Case<'_>) -> Looked {
             let Some(usual) = usual(&values, &own) else {
                 continue;
             };
+            let there = values.iter().filter(|(_, found)| *found == usual).count();
+            let others = match there + 1 == values.len() {
+                true => "the other databases are",
+                false => "another database is",
+            };
             for (key, found) in values.iter().filter(|(_, found)| *found != usual) {
-                findings.push(
-                    error(format!(
-                        "{key} is {found}, while the other databases are on {usual}"
-                    ))
+                let finding = error(format!("{key} is {found}, while {others} on {usual}"))
                     .wanted("one instance for all databases")
-                    .hint(set(file, key, &usual))
-                    .at(&file.path, line(document, key)),
-                );
+                    .at(&file.path, line(document, key));
+                // Where most are may be an old instance: only the target is the place for all.
+                findings.push(match team || !is_template(&file.path) {
+                    true => advise(case, finding, &file.path, key, &own),
+                    false => finding,
+                });
             }
         }
     }
     Ok(findings)
 }
 
-/// The value most mappings have; where there is no majority, the target's if anyone has it.
+/// The target's value if anyone has it, and else the one that most mappings have.
 fn usual(values: &[(&str, String)], own: &str) -> Option<String> {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, value) in values {
@@ -242,17 +267,21 @@ fn usual(values: &[(&str, String)], own: &str) -> Option<String> {
     }
     let best = counts
         .iter()
-        .max_by_key(|(value, count)| (**count, **value == own));
+        .max_by_key(|(value, count)| (**value == own, **count));
     best.map(|(value, _)| (*value).to_owned())
+}
+
+/// A template holds the team's port; a machine that moved its own says nothing of it.
+fn target_is_the_teams(case: &Case<'_>) -> bool {
+    ["target.host", "target.port"]
+        .iter()
+        .all(|setting| super::settings::is_the_teams(case, setting))
 }
 
 fn target(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     let target = &case.settings().target;
-    // A template holds the team's port; a machine that moved its own says nothing of it.
-    let team = ["target.host", "target.port"]
-        .iter()
-        .all(|setting| super::settings::is_the_teams(case, setting));
+    let team = target_is_the_teams(case);
     for (file, document) in files(case, team)? {
         let wanted = [host_name(&target.host).to_owned(), target.port.to_string()];
         for (of, wanted) in [
@@ -276,11 +305,9 @@ fn target(case: &Case<'_>) -> Looked {
                 continue;
             };
             if let Some((key, _)) = values.iter().find(|(_, value)| *value == usual) {
-                findings.push(
-                    error(format!("{key} is {usual}, and the target is on {wanted}"))
-                        .hint(set(file, key, wanted))
-                        .at(&file.path, line(document, key)),
-                );
+                let finding = error(format!("{key} is {usual}, and the target is on {wanted}"))
+                    .at(&file.path, line(document, key));
+                findings.push(advise(case, finding, &file.path, key, wanted));
             }
         }
     }
@@ -294,11 +321,9 @@ fn names(case: &Case<'_>) -> Looked {
             let Some(found) = value(document, &mapping.name).filter(|found| found != wanted) else {
                 continue;
             };
-            findings.push(
-                error(format!("{} is {found} instead of {wanted}", mapping.name))
-                    .hint(set(file, &mapping.name, wanted))
-                    .at(&file.path, line(document, &mapping.name)),
-            );
+            let finding = error(format!("{} is {found} instead of {wanted}", mapping.name))
+                .at(&file.path, line(document, &mapping.name));
+            findings.push(advise(case, finding, &file.path, &mapping.name, wanted));
         }
     }
     Ok(findings)
@@ -306,21 +331,19 @@ fn names(case: &Case<'_>) -> Looked {
 
 fn roles(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
-    let wanted = &case.settings().target.user;
     for (file, document) in files(case, true)? {
-        for (_, _, mapping) in mappings(case) {
+        for database in case.settings().databases.values() {
+            let (mapping, wanted) = (&database.env, database.login_on(&case.settings().target));
             let Some(found) = value(document, &mapping.user).filter(|found| found != wanted) else {
                 continue;
             };
-            findings.push(
-                warning(format!(
-                    "{} is {found}, and the target's role is {wanted}",
-                    mapping.user
-                ))
-                .wanted(format!("{wanted}, or a role {found} that was made on the target"))
-                .hint(set(file, &mapping.user, wanted))
-                .at(&file.path, line(document, &mapping.user)),
-            );
+            let finding = warning(format!(
+                "{} is {found}, and its role on the target is {wanted}",
+                mapping.user
+            ))
+            .wanted(format!("{wanted}, or a role {found} that was made on the target"))
+            .at(&file.path, line(document, &mapping.user));
+            findings.push(advise(case, finding, &file.path, &mapping.user, wanted));
         }
     }
     Ok(findings)
@@ -415,21 +438,6 @@ fn not_committed(case: &Case<'_>) -> Looked {
     Ok(findings)
 }
 
-fn is_secret_key(key: &str) -> bool {
-    let key = key.to_uppercase();
-    [
-        "PASSWORD",
-        "PASSWD",
-        "SECRET",
-        "TOKEN",
-        "PRIVATE_KEY",
-        "ACCESS_KEY",
-        "API_KEY",
-    ]
-    .iter()
-    .any(|word| key.contains(word))
-}
-
 fn example_secrets(case: &Case<'_>) -> Looked {
     let config = case.config()?;
     if config.examples.is_empty() {
@@ -461,10 +469,4 @@ fn example_secrets(case: &Case<'_>) -> Looked {
         }
     }
     Ok(findings)
-}
-
-/// `TOKEN_EXPIRE_MINUTES=30` holds a secret's name and no secret.
-fn is_number_or_switch(value: &str) -> bool {
-    matches!(value.to_lowercase().as_str(), "true" | "false" | "yes" | "no")
-        || value.chars().all(|c| c.is_ascii_digit())
 }

@@ -2,6 +2,7 @@
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::config::{Control, Target};
+use crate::model::Finding;
 use crate::observe::{Holder, InstanceSeen};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -84,24 +85,52 @@ fn port(case: &Case<'_>) -> Looked {
     if matches!(target.control, Control::External | Control::None) {
         return Err(NotLooked::because("the target is on another machine"));
     }
-    let finding = match &seen.target.port_holder {
-        None => error(format!("nobody listens on port {}", target.port)),
-        Some(Holder::Container(name)) if *name != target.container && target.control != Control::PgCtl => {
-            error(format!("port {} belongs to container {name}", target.port))
-                .hint(format!("docker stop {name}"))
-        }
-        Some(holder @ Holder::Process(Some(process)))
-            if target.control == Control::Compose
-                && !process.contains("docker")
-                && seen.target.container.is_none() =>
-        {
-            error(format!("port {} belongs to {holder}", target.port))
-        }
-        Some(_) => return Ok(Vec::new()),
+    let wanted = |finding: Finding| {
+        Ok(vec![
+            finding.wanted(format!("the target on port {}", target.port)),
+        ])
     };
-    Ok(vec![
-        finding.wanted(format!("the target on port {}", target.port)),
-    ])
+    let Some(holder) = &seen.target.port_holder else {
+        return wanted(error(format!("nobody listens on port {}", target.port)));
+    };
+    if target.control == Control::PgCtl {
+        return match (seen.target.running, &seen.target.server) {
+            (true, Some(_)) => Ok(Vec::new()),
+            // A cluster that runs may listen somewhere else.
+            (true, None) => Err(NotLooked::because(format!(
+                "{holder} listens on port {}, and does not answer as the target",
+                target.port
+            ))),
+            (false, _) => wanted(error(format!(
+                "port {} belongs to {holder}, and the target does not run",
+                target.port
+            ))),
+        };
+    }
+    match (holder, &seen.target.container) {
+        (Holder::Container(name), _) if *name == target.container => Ok(Vec::new()),
+        (Holder::Container(name), _) => wanted(
+            error(format!("port {} belongs to container {name}", target.port))
+                .hint(format!("docker stop {name}")),
+        ),
+        (Holder::Process(_), _) if seen.docker.problem.is_some() => Err(NotLooked::because(format!(
+            "{holder} listens on port {}, and Docker cannot be asked whether that is the target",
+            target.port
+        ))),
+        // On the host's own network a container publishes nothing, and its processes listen.
+        (Holder::Process(_), Some(container))
+            if container.is_running() && container.ports.values().all(Vec::is_empty) =>
+        {
+            Err(NotLooked::because(format!(
+                "{holder} listens on port {}, and container {} publishes no port",
+                target.port, container.name
+            )))
+        }
+        (Holder::Process(_), _) => wanted(error(format!(
+            "port {} belongs to {holder}, and container {} does not publish it",
+            target.port, target.container
+        ))),
+    }
 }
 
 fn answers(case: &Case<'_>) -> Looked {

@@ -24,9 +24,11 @@ use crate::config::{Loaded, Settings};
 use crate::model::Finding;
 use crate::observe::{ApplicationSeen, BackupsSeen, ConfigSeen, InstanceSeen};
 
+pub use crate::model::nearest;
+pub use application::REDIS;
 pub use catalogue::{CHECKS, page};
 pub(crate) use instance::diagnose;
-pub use select::{Selection, UnknownName, nearest, select};
+pub use select::{Selection, UnknownName, select};
 pub use verdict::{Counts, Outcome, Verdict, Verdicts};
 
 /// What a check belongs to. JUnit has one suite for each, the page one chapter.
@@ -67,6 +69,18 @@ pub enum Scope {
     Application,
     /// Everything, with what the migration left behind.
     All,
+}
+
+impl Scope {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Databases => "databases",
+            Self::Application => "application",
+            Self::All => "all",
+        }
+    }
 }
 
 impl Group {
@@ -156,7 +170,14 @@ pub struct Case<'a> {
     pub application: Option<&'a ApplicationSeen>,
     /// What the migration left.
     pub backups: Option<&'a BackupsSeen>,
+    /// Whether a migration or a set-up of this machine came to its end: `.env` is meant to name the target.
+    pub moved: bool,
+    /// What was written through the application and deleted again, by path; `None` when that was not asked for.
+    pub writes: Option<&'a [Write]>,
 }
+
+/// A path of the application's API, and how writing there went; `Ok(false)` when there was nothing to write with.
+pub type Write = (String, Result<bool, String>);
 
 impl<'a> Case<'a> {
     /// The settings.

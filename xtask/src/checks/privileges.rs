@@ -1,13 +1,17 @@
 //! Roles and privileges: what must be allowed, and what must not.
 
-use super::databases::{each, each_health, some};
-use super::{Case, Check, Group, Looked, error};
+use super::databases::{absent, each, each_health, some};
+use super::env::{advise, host_name};
+use super::{Case, Check, Group, Looked, NotLooked, error};
+use crate::config::Control;
+use crate::model::Finding;
+use crate::observe::{EnvSeen, MappingSeen};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "privileges.application",
         group: Group::Privileges,
-        meaning: "the role of `.env` logs in, and may read and write every table, with its sequences",
+        meaning: "the role of `.env` logs in to its database on the target, and may read and write every table, with its sequences",
         why: "A restored database with the wrong owner looks complete to an administrator and refuses the application.",
         fix: "Grant what is named, or correct the role and password of `.env`. Privileges are only asked for: the check writes nothing.",
         run: application,
@@ -32,46 +36,101 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn application(case: &Case<'_>) -> Looked {
     let seen = super::instance::seen(case)?;
-    if seen
-        .databases
-        .values()
-        .all(|database| database.application_role.is_none())
-    {
-        return Err(super::NotLooked::because("no .env file names a login"));
+    if seen.labeler.is_none() {
+        return Err(NotLooked::because("the labeler's checkout is not here"));
     }
-    each(case, |name, database| match &database.application_role {
-        None => vec![error(format!("no .env file names a login for {name}"))],
-        Some(Err(why)) => vec![
-            error(format!("the login of .env does not work for {name}: {why}"))
-                .hint(set_password(case, name)),
-        ],
-        Some(Ok(refused)) => refused
-            .iter()
-            .map(|one| {
-                error(format!(
-                    "{} on {} of {name} is refused: {}",
-                    one.what, one.object, one.why
-                ))
-            })
-            .collect(),
-    })
+    let there = || seen.env_files.iter().filter(|file| file.exists);
+    if let (None, Some(first)) = (there().next(), seen.env_files.first()) {
+        let finding = error(format!(
+            "there is no {}: the application has no login",
+            first.path.display()
+        ));
+        return Ok(vec![match case.settings().target.control {
+            Control::External => finding,
+            _ => finding.hint("cargo xtask onboard"),
+        }]);
+    }
+    let mapping = |name: &str| there().find_map(|file| Some((file, file.mappings.get(name)?)));
+    let mut mappings = seen.databases.keys().filter_map(|name| mapping(name)).peekable();
+    let none_moved = mappings.peek().is_some() && mappings.all(|(_, mapping)| is_elsewhere(case, mapping));
+    if none_moved && !case.moved {
+        return Err(NotLooked::because(
+            "`.env` names other servers than the target, as before a migration: `cargo xtask migrate` moves the data, \
+             and then `.env`",
+        ));
+    }
+    let absent = absent(case, seen);
+    let there = each(case, |name, database| {
+        let Some((file, mapping)) = mapping(name) else {
+            return vec![error(format!("no .env file names a login for {name}"))];
+        };
+        let wrong = misled(case, name, file, mapping);
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        match &database.application_role {
+            None => vec![
+                error(format!("{} names no login for {name}", file.path.display())).hint(set(
+                    file,
+                    &mapping.user.key,
+                    "ROLE",
+                )),
+            ],
+            Some(Err(why)) => vec![
+                error(format!("the login of .env does not work for {name}: {why}")).hint(set(
+                    file,
+                    &mapping.password.key,
+                    "-",
+                )),
+            ],
+            Some(Ok(refused)) => refused
+                .iter()
+                .map(|one| {
+                    error(format!(
+                        "{} on {} of {name} is refused: {}",
+                        one.what, one.object, one.why
+                    ))
+                })
+                .collect(),
+        }
+    })?;
+    Ok([absent, there].concat())
 }
 
-/// The command that sets a login's password, which it reads from standard input.
-fn set_password(case: &Case<'_>, name: &str) -> String {
-    let labeler = &case.settings().labeler;
-    let root = case.instance.and_then(|seen| seen.labeler.as_ref());
-    let file = labeler.env_files.first().map_or_else(
-        || "FILE".to_owned(),
-        |file| {
-            root.map_or_else(|| file.clone(), |seen| seen.root.join(file))
-                .display()
-                .to_string()
-        },
-    );
+/// Whether `.env` names another server than the target.
+fn is_elsewhere(case: &Case<'_>, mapping: &MappingSeen) -> bool {
+    let target = &case.settings().target;
+    let host = mapping.host.value.as_deref().unwrap_or_default();
+    host_name(host) != host_name(&target.host)
+        || mapping.port.value.as_deref() != Some(target.port.to_string().as_str())
+}
+
+/// What leads the application to another server or database than the target's: a login that works there says nothing.
+fn misled(case: &Case<'_>, name: &str, file: &EnvSeen, mapping: &MappingSeen) -> Vec<Finding> {
+    let target = &case.settings().target;
     let database = case.settings().databases.get(name);
-    let key = database.map_or("KEY", |database| database.env.password.as_str());
-    format!("cargo xtask env set {file} {key}=-")
+    let real = database.map_or(name, |database| database.name.as_str());
+    let port = target.port.to_string();
+    let wanted = [
+        (&mapping.host, host_name(&target.host)),
+        (&mapping.port, port.as_str()),
+        (&mapping.name, real),
+    ];
+    let wrong = wanted.into_iter().filter_map(|(key, wanted)| {
+        let found = key.value.as_deref()?;
+        (host_name(found) != wanted).then(|| {
+            let finding = error(format!("{} is {found} instead of {wanted}", key.key))
+                .wanted(format!("{name} on the target"))
+                .at(&file.path, key.lines.last().copied().unwrap_or(0));
+            advise(case, finding, &file.path, &key.key, wanted)
+        })
+    });
+    wrong.collect()
+}
+
+/// The command that sets a key; `-` reads the value from standard input.
+fn set(file: &EnvSeen, key: &str, value: &str) -> String {
+    format!("cargo xtask env set {} {key}={value}", file.path.display())
 }
 
 fn read_only(case: &Case<'_>) -> Looked {

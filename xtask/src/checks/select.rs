@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{CHECKS, Check, Scope};
+use crate::model::nearest;
 
 /// What a person asked for.
 #[derive(Clone, Debug, Default)]
@@ -65,28 +66,6 @@ fn names(check: &Check, name: &str) -> bool {
     check.id == name || check.group.name() == name
 }
 
-/// The known name that needs the fewest changed letters, when it is near enough to be meant.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let best = known.map(|other| (distance(name, other), other)).min()?;
-    (best.0 <= name.chars().count().max(best.1.chars().count()) / 2).then(|| best.1.to_owned())
-}
-
-/// Letters to change, add or remove.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,11 +79,6 @@ mod tests {
         };
         let error = select(Scope::Config, &wanted).err().unwrap();
         assert_eq!(error.nearest.as_deref(), Some("env.one-instance"));
-        assert_eq!(
-            nearest("jnit", ["text", "json", "junit"].into_iter()).as_deref(),
-            Some("junit")
-        );
-        assert_eq!(nearest("zzzzzzzzz", ["text"].into_iter()), None);
     }
 
     #[test]

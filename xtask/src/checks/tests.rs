@@ -5,6 +5,8 @@ mod planted;
 mod tree;
 mod xml;
 
+use std::collections::BTreeSet;
+
 use super::{CHECKS, Outcome, Scope};
 use planted::{FAULTS, plant};
 use tree::Tree;
@@ -50,17 +52,21 @@ fn every_check_of_configuration_fails_for_its_own_fault() {
 }
 
 #[test]
-fn no_check_of_configuration_is_without_a_fault() {
-    let config = CHECKS.iter().filter(|check| check.group.scope() == Scope::Config);
-    for check in config {
-        // Without any checkout there is no file to name: tested by itself below.
-        let own = check.id == "settings.repositories";
-        assert!(
-            own || FAULTS.iter().any(|fault| fault.check == check.id),
-            "{} has no fault",
-            check.id
-        );
-    }
+fn every_check_has_a_test_in_which_it_passes_and_one_in_which_it_fails() {
+    let clean = Tree::clean().verdicts();
+    let clean = clean
+        .0
+        .iter()
+        .filter(|verdict| verdict.outcome == Outcome::Passed);
+    let mut passing: BTreeSet<&str> = clean.map(|verdict| verdict.check.id).collect();
+    passing.extend(live::passing());
+    let mut failing: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.check).collect();
+    failing.extend(live::failing());
+    // Without any checkout there is no file to name: `without_checkouts_nothing_is_taken_for_passed`.
+    failing.insert("settings.repositories");
+    let all: BTreeSet<&str> = CHECKS.iter().map(|check| check.id).collect();
+    assert_eq!(passing, all, "checks that pass nowhere are missing on the left");
+    assert_eq!(failing, all, "checks without a fault are missing on the left");
 }
 
 #[test]
@@ -72,6 +78,26 @@ fn without_checkouts_nothing_is_taken_for_passed() {
     assert_eq!(verdicts.exit(), crate::model::Exit::WarningsOnly);
     assert_eq!(verdicts.0[0].outcome.word(), "warning");
     assert!(verdicts.0[1..].iter().all(|v| v.outcome.word() == "skipped"));
+}
+
+#[test]
+fn a_login_of_its_own_is_the_role_that_env_must_name() {
+    let tree = Tree::clean();
+    tree.write(
+        "workspace/.xtask/local.toml",
+        "schema-version = 1\n[databases.users]\nlogin = \"users_readonly\"\n",
+    );
+    let roles = |tree: &Tree| {
+        let verdicts = tree.verdicts();
+        let found = verdicts.findings().filter(|finding| finding.id == "env.roles");
+        found.map(|finding| finding.found.clone()).collect::<Vec<_>>()
+    };
+    let files = roles(&tree).len();
+    assert!(files > 0, "the clean tree names the target's role for users");
+    for file in [tree::ENV, planted::EXAMPLE, planted::ROOT_EXAMPLE] {
+        tree.edit(file, "USER_DB_USER=admin", "USER_DB_USER=users_readonly");
+    }
+    assert_eq!(roles(&tree), Vec::<String>::new());
 }
 
 #[test]
@@ -136,6 +162,102 @@ fn no_secret_of_a_file_reaches_a_finding() {
     let all: String = verdicts.findings().map(ToString::to_string).collect();
     for secret in [tree::PASSWORD, tree::SECRET] {
         assert!(!all.contains(secret), "{all}");
+    }
+}
+
+#[test]
+fn what_a_compose_file_takes_from_another_is_checked_as_well() {
+    let tree = Tree::clean();
+    let folder = "mvp-vision-ai-platform/platform/infrastructure";
+    tree.write(
+        &format!("{folder}/more.yml"),
+        "services:\n  spare:\n    image: postgres:16\n    ports: [\"5499:5432\"]\n",
+    );
+    tree.edit(
+        tree::PLATFORM_COMPOSE,
+        "services:\n",
+        "include: [more.yml]\nservices:\n",
+    );
+    let verdicts = tree.verdicts();
+    let finding = verdicts
+        .findings()
+        .find(|f| f.id == "compose.one-instance")
+        .unwrap();
+    let place = finding.place.as_ref().unwrap();
+    // Both publish one; the settings name the other.
+    assert!(
+        finding.found.contains("publishes a second PostgreSQL"),
+        "{finding}"
+    );
+    assert!(place.file.ends_with("docker-compose.yml") || place.file.ends_with("more.yml"));
+
+    let tree = Tree::clean();
+    tree.edit(
+        "mvp-vision-ai-labeler/docker-compose.yml",
+        "services:\n",
+        "services:\n  old:\n    extends:\n      file: gone.yml\n      service: postgres\n\n",
+    );
+    let verdicts = tree.verdicts();
+    let finding = verdicts.findings().find(|f| f.id == "compose.readable").unwrap();
+    assert!(finding.found.contains("gone.yml"), "{finding}");
+    assert_eq!(
+        finding.place.as_ref().unwrap().line,
+        tree.line("mvp-vision-ai-labeler/docker-compose.yml", "file: gone.yml")
+    );
+}
+
+#[test]
+fn before_the_data_moved_a_wrong_env_is_answered_with_the_migration() {
+    let hints = |moved: bool| {
+        let mut tree = Tree::clean();
+        tree.moved = moved;
+        tree.edit(tree::ENV, "USER_DB_PORT=5432", "USER_DB_PORT=5433");
+        let verdicts = tree.verdicts();
+        let finding = verdicts.findings().find(|f| f.id == "env.one-instance").unwrap();
+        finding.hints.clone()
+    };
+    assert!(hints(true)[0].starts_with("cargo xtask env set "));
+    let before = hints(false);
+    assert!(before[0].starts_with("cargo xtask migrate"), "{before:?}");
+    assert!(
+        before[1].contains("only when the target holds the data"),
+        "{before:?}"
+    );
+}
+
+#[test]
+fn nobody_is_advised_to_set_the_port_of_an_old_instance() {
+    let hints = |edits: &[(&str, &str)]| {
+        let mut tree = Tree::clean();
+        tree.moved = false;
+        for (key, port) in edits {
+            tree.edit(tree::ENV, &format!("{key}=5432"), &format!("{key}={port}"));
+        }
+        let verdicts = tree.verdicts();
+        let places = verdicts
+            .findings()
+            .filter(|f| matches!(f.id.as_str(), "env.one-instance" | "env.target"));
+        let hints: Vec<String> = places.flat_map(|finding| finding.hints.clone()).collect();
+        hints
+    };
+    let (platform, users, labeler) = ("PLATFORM_DB_PORT", "USER_DB_PORT", "LABELER_DB_PORT");
+    for edits in [
+        // Three old instances; two of them on one; all but one on it.
+        vec![(platform, "5440"), (users, "5441"), (labeler, "5442")],
+        vec![(platform, "5440"), (users, "5440"), (labeler, "5442")],
+        vec![(platform, "5440"), (users, "5440")],
+    ] {
+        let hints = hints(&edits);
+        let set: Vec<&String> = hints.iter().filter(|hint| hint.contains(" env set ")).collect();
+        assert!(!set.is_empty(), "{edits:?}: {hints:?}");
+        for hint in set {
+            assert!(hint.contains("_PORT=5432 "), "{edits:?}: {hint}");
+            assert!(hint.contains("only when the target holds the data"), "{hint}");
+        }
+        assert!(
+            hints.iter().any(|hint| hint.starts_with("cargo xtask migrate")),
+            "{hints:?}"
+        );
     }
 }
 

@@ -35,14 +35,17 @@ const TEST_POSTGRES: &str = "XTASK_TEST_PG_BIN";
 
 /// CI: format, lints, documentation and every test, in one command
 ///
-/// Runs each stage even when an earlier one failed, so that one run tells everything; only the tests on Docker and
-/// those that take minutes wait for the others to pass. A stage's output is shown when it fails, and kept in target/ci. What was left out is said at
+/// Runs each stage even when an earlier one failed, so that one run tells everything; only the tests on Docker, in
+/// a browser and those that take minutes wait for the others to pass. A stage's output is shown when it fails, and kept in target/ci. What was left out is said at
 /// the end.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct CiArgs {
     /// Whether the tests on real containers take part
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Docker::Auto)]
-    docker: Docker,
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Wanted::Auto)]
+    docker: Wanted,
+    /// Whether the tests in a real browser take part
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Wanted::Auto)]
+    browser: Wanted,
     /// Run the tests that take minutes as well
     #[arg(long)]
     full: bool,
@@ -51,12 +54,12 @@ pub(crate) struct CiArgs {
     write_docs: bool,
 }
 
-/// Whether the Docker tests run.
+/// Whether tests run that need more than this workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Docker {
-    /// They run; without a Docker engine nothing runs.
+pub(crate) enum Wanted {
+    /// They run; without what they need nothing runs.
     Required,
-    /// They run when a Docker engine answers.
+    /// They run when it is there.
     Auto,
     /// They are left out.
     Off,
@@ -90,7 +93,7 @@ pub(crate) fn cmd_ci(global: &Global, args: &CiArgs) -> anyhow::Result<Exit> {
         root: workspace.root(),
         logs: workspace.root().join("target").join("ci"),
     };
-    let prepared = ci.prepare(args.docker)?;
+    let prepared = ci.prepare(args.docker, args.browser)?;
     let done = ci.run_all(&prepared, args.full)?;
     out(format_args!("\n{}", table(&done)))?;
     ci.conclude(&done, prepared.left_out)
@@ -109,6 +112,8 @@ impl Ci<'_> {
                 _ if self.runner.interrupt().is_set() => Some("not run"),
                 Some(_) if failed => Some("not run, because of the failure above"),
                 Some(Ignored::Docker) if !prepared.docker => Some("left out"),
+                Some(Ignored::Tls) if !prepared.tls => Some("left out"),
+                Some(Ignored::Browser) if !prepared.browser => Some("left out"),
                 Some(Ignored::Minutes) if !full => Some("left out"),
                 _ => none.then_some("there are none"),
             };

@@ -3,7 +3,7 @@
 use infra::{Interrupt, Runner};
 
 use super::{Ending, Global};
-use crate::config::{self, Loaded, Vault, Workspace};
+use crate::config::{self, ConfigError, Loaded, Vault, Workspace};
 use crate::engine::Lock;
 use crate::model::{Exit, RunDir, RunId};
 use crate::report::Terminal;
@@ -20,6 +20,21 @@ pub(crate) struct Context {
     pub(crate) vault: Vault,
     /// Standard error.
     pub(crate) terminal: Terminal,
+    /// Settings of the command line.
+    sets: Vec<String>,
+}
+
+/// The variables that say something to this tool.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| {
+            // Our own, libpq's, and where the files lie that libpq reads.
+            name.starts_with("XTASK_")
+                || name.starts_with("PG")
+                || matches!(name.as_str(), "HOME" | "APPDATA")
+        })
+        .collect()
 }
 
 impl Context {
@@ -30,10 +45,7 @@ impl Context {
 
     /// For a given workspace.
     pub(crate) fn at(workspace: Workspace, global: &Global, interrupt: Interrupt) -> anyhow::Result<Self> {
-        let environment: Vec<(String, String)> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(name, _)| name.starts_with("XTASK_"))
-            .collect();
+        let environment = environment();
         let loaded = config::load(&workspace, &global.profile, &environment, &global.sets)?;
         let runner = Runner::new(interrupt);
         let vault = Vault::load(&runner, &workspace, &loaded.settings, &environment)?;
@@ -48,7 +60,13 @@ impl Context {
             runner,
             vault,
             terminal: Terminal::new(color),
+            sets: global.sets.clone(),
         })
+    }
+
+    /// The settings as they are now: somebody may have changed a file.
+    pub(crate) fn reloaded(&self) -> Result<Loaded, ConfigError> {
+        config::load(&self.workspace, &self.loaded.profile, &environment(), &self.sets)
     }
 
     /// The run a person names, or the newest.

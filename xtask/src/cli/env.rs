@@ -1,5 +1,6 @@
 //! `cargo xtask env`: `.env` files, edited without changing a byte that was not meant.
 
+mod block;
 mod check;
 
 use std::io::Read;
@@ -9,8 +10,8 @@ use anyhow::Context as _;
 use backend_env::{Document, Reader, Reading, file};
 use clap::Subcommand;
 
-use super::Ending;
 use super::output::{err_line, out, out_line};
+use super::{Ending, Global};
 use crate::model::{Exit, readers};
 
 /// Env: read, change, compare and check .env files without losing a byte
@@ -61,6 +62,7 @@ enum EnvCommand {
         b: PathBuf,
     },
     Check(check::CheckArgs),
+    Block(block::BlockArgs),
 }
 
 fn reader(text: &str) -> Result<Reader, String> {
@@ -87,7 +89,7 @@ fn assignment((index, text): (usize, &String)) -> anyhow::Result<(String, String
 }
 
 /// Runs the command.
-pub(crate) fn cmd_env(args: &EnvArgs) -> anyhow::Result<Exit> {
+pub(crate) fn cmd_env(global: &Global, args: &EnvArgs) -> anyhow::Result<Exit> {
     match &args.command {
         EnvCommand::Get { file, key, reader } => get(file, key, *reader),
         EnvCommand::Set {
@@ -110,6 +112,7 @@ pub(crate) fn cmd_env(args: &EnvArgs) -> anyhow::Result<Exit> {
             Ok(if diff.is_empty() { Exit::Ok } else { Exit::Findings })
         }
         EnvCommand::Check(args) => check::cmd_check(args),
+        EnvCommand::Block(args) => block::cmd_block(global, args),
     }
 }
 

@@ -1,18 +1,23 @@
 //! `cargo xtask migrate`
 
-use std::io::{BufRead, IsTerminal, Write};
+mod describe;
+mod resume;
 
 use anyhow::Context as _;
 
+pub(super) use self::describe::{describe, write_reports};
+use self::resume::resume;
+pub(super) use self::resume::{open_run, state, unfinished};
+
+use super::confirm::confirm;
 use super::output::{out, out_line};
-use super::{Context, Ending, Global, refuse};
+use super::{Context, Ending, Global, care, refuse};
 use crate::engine::{self, Journal, JournalEvent, Lock, Outcome};
 use crate::model::finding::worst;
-use crate::model::run_dir::read_json;
 use crate::model::{Exit, Finding, RunDir, RunId, Severity};
 use crate::observe::{self, Eyes};
 use crate::plan::{self, Plan, Request, Roles};
-use crate::report::documents::{self, RunDocument, TargetDocument};
+use crate::report::documents::RunDocument;
 use crate::report::summary;
 use crate::steps::{Planned, World};
 
@@ -32,8 +37,14 @@ pub(crate) struct MigrateArgs {
     /// Do not ask
     #[arg(long, short = 'y')]
     pub(crate) yes: bool,
-    /// Go on with a run that stopped (the newest, or the one named)
-    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    /// Go on with a run that stopped (the newest, or the one named), as it was planned
+    #[arg(
+        long,
+        value_name = "RUN",
+        num_args = 0..=1,
+        default_missing_value = "",
+        conflicts_with_all = ["only", "dry_run", "roles", "pull", "set_aside_existing", "accept_unfenced_source"],
+    )]
     pub(crate) resume: Option<String>,
     /// How roles come over
     #[arg(long, value_enum, default_value_t = Roles::Unify)]
@@ -44,10 +55,22 @@ pub(crate) struct MigrateArgs {
     /// Keep existing content of a target database under another name, DB__before_RUN
     #[arg(long)]
     pub(crate) set_aside_existing: bool,
+    /// The name of the target's host, instead of typing it; needed for a server that is not ours
+    #[arg(long, value_name = "HOST")]
+    pub(crate) confirm_target: Option<String>,
+    /// Go on although an external source cannot be closed: you vouch that nobody writes to it
+    #[arg(long)]
+    pub(crate) accept_unfenced_source: bool,
     /// Print one JSON document about the run on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// What a person has to do after we stopped their application.
+const RESTART: &str = "\nyour application was stopped for this: start it again, it reads the new .env";
+
+/// What a person has to do whom no step told so.
+const RESTART_ELSEWHERE: &str = "\nrestart the application wherever it runs: it reads the new .env";
 
 /// Runs the command.
 pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result<Exit> {
@@ -77,9 +100,24 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         out(summary(&document))?;
     }
     let run = &document.run;
-    context.terminal.line(&format!(
-        "\ndone and checked. Run {run}; the old volumes are untouched."
-    ));
+    if document
+        .steps
+        .iter()
+        .any(|step| step.name == plan::STOP_APPLICATION)
+    {
+        context.terminal.line(RESTART);
+    }
+    let elsewhere = care::is_needed(&context.loaded.settings);
+    if elsewhere && !document.steps.iter().any(|step| step.name == plan::APPLICATION) {
+        context.terminal.line(RESTART_ELSEWHERE);
+    }
+    let untouched = match elsewhere {
+        true => "the old server's data are untouched",
+        false => "the old volumes are untouched",
+    };
+    context
+        .terminal
+        .line(&format!("\ndone and checked. Run {run}; {untouched}."));
     context
         .terminal
         .line(&format!("go back:   cargo xtask rollback {run}"));
@@ -103,7 +141,13 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
         Some(name) => resume(context, name)?,
         None => begin(context, args)?,
     };
+    care::audit(context, &run, &plan, "cargo xtask migrate", "begun")?;
     let outcome = execute(context, &run, &plan, &mut journal)?;
+    let ended = match &outcome {
+        Outcome::Finished => "finished".to_owned(),
+        Outcome::Stopped { step, .. } => format!("stopped at {step}"),
+    };
+    care::audit(context, &run, &plan, "cargo xtask migrate", &ended)?;
     let mut document = describe(context, &run, &plan, &journal, findings)?;
     if let Outcome::Stopped { failure, .. } = &outcome {
         document.error = Some(failure.message.clone());
@@ -112,14 +156,14 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
     match outcome {
         Outcome::Finished => Ok(document),
         Outcome::Stopped { step, title, failure }
-            if step == plan::IMAGES && is_first(&document, &failure) =>
+            if plan::BEFORE_ANYTHING_STOPS.contains(&step.as_str()) && !failure.interrupted =>
         {
             // Nothing has stopped yet: a precondition is not met. The run is closed, so that the next one starts afresh.
             let steps = Planned::all(&plan.steps);
             let world = |step: &Planned<'_>| world(context, &run, crate::steps::Step::id(step));
             engine::undo(&steps, world, &mut journal, |_| {})?;
             let message = failure.message.trim_start_matches("failed to ");
-            let message = format!("failed to {title}: {message}\n\nnothing was changed");
+            let message = format!("failed to {title}: {message}\n\nno server was stopped, .env is untouched");
             let ending = Ending::new(Exit::Preconditions, message);
             Err(failure.hints.into_iter().fold(ending, Ending::hint).into())
         }
@@ -145,7 +189,14 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
                     .iter()
                     .any(|s| s.name.starts_with(id) && s.result == "done")
             };
+            let elsewhere = |step: &plan::PlannedStep| match &step.action {
+                plan::Action::Cutover(cutover) => cutover.files.is_empty(),
+                _ => false,
+            };
             message.push_str(match (done("fence"), done("cutover")) {
+                (_, true) if plan.steps.iter().any(elsewhere) => {
+                    "the target is in charge, and its databases are complete\n"
+                }
                 (_, true) => "the target is in charge: .env names it, and its databases are complete\n",
                 (true, false) => {
                     "the old instances are stopped and fenced; .env is untouched, the target shows no half-restored database\n"
@@ -155,18 +206,16 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
             message.push_str(&format!("log: {}\n", log.display()));
             message.push_str(&format!("go back with: cargo xtask rollback {}", run.id));
             let ending = Ending::new(exit, message);
+            let for_good = failure.for_good;
             let ending = failure.hints.into_iter().take(1).fold(ending, Ending::hint);
+            if for_good {
+                return Err(ending.into());
+            }
             Err(ending
                 .hint(format!("cargo xtask migrate --resume {}", run.id))
                 .into())
         }
     }
-}
-
-/// Whether a step failed by itself before any other was done.
-fn is_first(document: &RunDocument, failure: &crate::steps::Failure) -> bool {
-    let done = |step: &documents::StepDocument| matches!(step.result, "done" | "skipped");
-    !failure.interrupted && !document.steps.iter().any(done)
 }
 
 /// Looks, checks, plans. The plan is missing when a finding forbids it.
@@ -196,14 +245,20 @@ fn prepare(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<(Vec<Fin
     }
     let settings = &context.loaded.settings;
     if let Some(why) = plan::nothing_to_do(&seen, settings) {
+        // `.env` may name the target because it was moved there, or because the target's settings name the old server.
+        if care::is_needed(settings) && !moved_before(context)? {
+            return Err(refuse(&plan::onto_itself(&seen, settings)).into());
+        }
         return Err(Ending::new(Exit::NothingToDo, format!("nothing to do: {why}")).into());
     }
+    let runs = RunDir::all(&context.workspace.runs());
     let request = Request {
-        run: RunId::new(),
+        run: RunId::after(runs.last().map(|run| &run.id)),
         only: args.only.clone(),
         roles: args.roles,
         pull: args.pull,
         set_aside: args.set_aside_existing,
+        accept_unfenced: args.accept_unfenced_source,
         target_password: context.vault.get(&crate::config::SecretName::Target).is_some(),
         reader_ports: infra::ports::free(settings.databases.len()).context("failed to find free ports")?,
     };
@@ -218,23 +273,38 @@ fn prepare(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<(Vec<Fin
         &request,
         &context.vault,
     )?;
-    Ok((findings, Some(plan)))
+    let sizes = seen
+        .sources
+        .values()
+        .filter_map(|source| source.database.as_ref());
+    let care = care::findings(context, &plan, sizes.map(|database| database.bytes).sum());
+    Ok((findings.into_iter().chain(care).collect(), Some(plan)))
+}
+
+/// Whether a run of this profile has moved the databases and is in charge.
+fn moved_before(context: &Context) -> anyhow::Result<bool> {
+    for run in RunDir::all(&context.workspace.runs()) {
+        if let Some((plan, state)) = super::record::read(&run)?
+            && plan.profile == context.loaded.profile
+            && state.finished
+            && !state.rolled_back
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 type Begun = (RunDir, Plan, Journal, Vec<Finding>);
 
 fn begin(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<Begun> {
     if let Some(open) = open_run(context)? {
-        return Err(
-            Ending::new(Exit::Preconditions, format!("run {} is not finished", open.id))
-                .hint(format!("cargo xtask migrate --resume {}", open.id))
-                .hint(format!("cargo xtask rollback {}", open.id))
-                .into(),
-        );
+        return Err(unfinished(context, &open)?.into());
     }
     let (findings, plan) = prepare(context, args)?;
     let plan = plan.context("there is no plan")?;
-    confirm(context, &plan, &findings, args.yes)?;
+    show_and_confirm(context, &plan, &findings, args.yes)?;
+    care::confirm_target(context, "migrate", args.confirm_target.as_deref())?;
     let run = RunDir::new(&context.workspace.runs(), plan.run.clone());
     run.create()?;
     let text = serde_json::to_vec_pretty(&plan).context("failed to write the plan as JSON")?;
@@ -244,91 +314,6 @@ fn begin(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<Begun> {
         plan: infra::files::sha256_bytes(&text),
     })?;
     Ok((run, plan, journal, findings))
-}
-
-/// The newest run that neither finished nor was rolled back.
-fn open_run(context: &Context) -> anyhow::Result<Option<RunDir>> {
-    let Some(run) = RunDir::all(&context.workspace.runs()).into_iter().next_back() else {
-        return Ok(None);
-    };
-    let Some(plan) = read_json::<Plan>(&run.plan())? else {
-        return Ok(None);
-    };
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    let state = engine::fold(&ids, &Journal::read(&run.journal())?)?;
-    Ok(state.is_open().then_some(run))
-}
-
-fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
-    let run = context.run((!name.is_empty()).then_some(name))?;
-    let plan: Plan = read_json(&run.plan())?.with_context(|| format!("run {} has no plan", run.id))?;
-    let mut journal = Journal::open(&run.journal())?;
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    let state = engine::fold(&ids, journal.entries())?;
-    if state.finished {
-        return Err(Ending::new(
-            Exit::NothingToDo,
-            format!("nothing to do: run {} is finished", run.id),
-        )
-        .into());
-    }
-    if state.rolled_back {
-        return Err(
-            Ending::new(Exit::Preconditions, format!("run {} was rolled back", run.id))
-                .hint("cargo xtask migrate")
-                .into(),
-        );
-    }
-    if state.is_going_back() {
-        let message = format!(
-            "run {} is on its way back; it cannot go forward from there",
-            run.id
-        );
-        return Err(Ending::new(Exit::Preconditions, message)
-            .hint(format!("cargo xtask rollback {}", run.id))
-            .into());
-    }
-    let eyes = Eyes {
-        workspace: &context.workspace,
-        settings: &context.loaded.settings,
-        runner: &context.runner,
-        only: &plan.databases,
-    };
-    let seen = observe::observe(&eyes, &mut context.vault);
-    learn_kept(context, &run)?;
-    let now = plan::inputs(&context.loaded, &seen);
-    let changed: Vec<String> = plan
-        .inputs
-        .iter()
-        .filter(|(name, before)| now.get(*name) != Some(before))
-        .map(|(name, before)| {
-            let now = now.get(name).map_or("absent", String::as_str);
-            format!("  {name}: was {before}, is {now}")
-        })
-        .collect();
-    if !changed.is_empty() {
-        let message = format!(
-            "run {} cannot go on, because what it was planned on has changed:\n{}",
-            run.id,
-            changed.join("\n")
-        );
-        return Err(Ending::new(Exit::Preconditions, message)
-            .hint("change it back and resume")
-            .hint(format!("cargo xtask rollback {}", run.id))
-            .into());
-    }
-    let left = crate::steps::clear_orphans(
-        &world(context, &run, "resume")?,
-        plan::charge::uses_docker(&context.loaded.settings),
-    );
-    let left = left.map_err(|failure| Ending::new(Exit::Preconditions, failure.message))?;
-    for what in left {
-        context
-            .terminal
-            .line(&format!("removed what a killed run left: {what}"));
-    }
-    journal.append(JournalEvent::RunResumed {})?;
-    Ok((run, plan, journal, Vec::new()))
 }
 
 /// After the cutover only the run's kept copies know the old passwords.
@@ -370,53 +355,8 @@ pub(crate) fn world<'a>(context: &'a Context, run: &RunDir, step: &str) -> anyho
     })
 }
 
-/// `report.html` and `report.md` in the run's folder. A report that cannot be written is said and changes no outcome.
-pub(crate) fn write_reports(
-    context: &Context,
-    run: &RunDir,
-    plan: &Plan,
-    journal: &Journal,
-    document: &RunDocument,
-) {
-    let redactor = context.runner.redactor();
-    let written = crate::report::write_reports(plan, journal.entries(), run, document, redactor);
-    context.terminal.line(&match written {
-        Ok(()) => format!("report:    {}", run.path().join("report.html").display()),
-        Err(error) => format!("warning: no report was written: {error:#}"),
-    });
-}
-
-/// The run as a document.
-pub(crate) fn describe(
-    context: &Context,
-    run: &RunDir,
-    plan: &Plan,
-    journal: &Journal,
-    findings: Vec<Finding>,
-) -> anyhow::Result<RunDocument> {
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    let state = engine::fold(&ids, journal.entries())?;
-    let target = &context.loaded.settings.target;
-    Ok(RunDocument {
-        schema_version: 1,
-        verified: state.finished,
-        runtime: None,
-        run: run.id.to_string(),
-        steps: documents::steps(plan, &state),
-        databases: documents::databases(plan, run)?,
-        backup: run.backup(),
-        target: TargetDocument {
-            host: target.host.clone(),
-            port: target.port,
-            user: target.user.clone(),
-        },
-        error: None,
-        findings,
-    })
-}
-
 /// Shows the plan and asks. Only a terminal is asked; elsewhere `--yes` is needed.
-fn confirm(context: &Context, plan: &Plan, findings: &[Finding], yes: bool) -> anyhow::Result<()> {
+fn show_and_confirm(context: &Context, plan: &Plan, findings: &[Finding], yes: bool) -> anyhow::Result<()> {
     let terminal = &context.terminal;
     for finding in findings {
         terminal.line(&finding.to_string());
@@ -426,27 +366,13 @@ fn confirm(context: &Context, plan: &Plan, findings: &[Finding], yes: bool) -> a
         terminal.line(&format!("{:>3}. {}", number + 1, step.title));
     }
     terminal.line("     (cargo xtask migrate --dry-run shows every command)");
-    if yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        return Err(Ending::new(
-            Exit::Preconditions,
-            "nobody confirmed the plan; nothing was changed",
-        )
-        .hint("cargo xtask migrate --yes")
-        .into());
-    }
-    let mut out = std::io::stderr().lock();
-    let _ = write!(out, "\ngo ahead? The old instances stop now. [y/N] ");
-    let _ = out.flush();
-    let mut answer = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .context("failed to read the answer")?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        return Ok(());
-    }
-    Err(Ending::new(Exit::Preconditions, "not confirmed; nothing was changed").into())
+    let question = match care::is_needed(&context.loaded.settings) {
+        true => "go ahead? Sessions on the old database end now.",
+        false => "go ahead? The old instances stop now.",
+    };
+    let again = match care::is_needed(&context.loaded.settings) {
+        true => "cargo xtask migrate --yes --confirm-target HOST",
+        false => "cargo xtask migrate --yes",
+    };
+    confirm(question, yes, again)
 }

@@ -1,14 +1,22 @@
 //! The command line: one file per command, its arguments and its function side by side.
 
 mod backup;
+mod care;
 mod ci;
 mod cleanup;
+mod completions;
 mod confirm;
 mod context;
+mod doctor;
 mod env;
+mod faults;
+mod man;
 mod migrate;
+mod onboard;
 mod output;
 mod plain;
+mod production;
+mod record;
 mod reference;
 mod rehearse;
 mod restore;
@@ -18,8 +26,8 @@ mod verify;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::ConfigError;
-use crate::model::{Exit, Finding};
+use crate::config::{ConfigError, Withheld};
+use crate::model::{Exit, Finding, typed};
 
 pub(crate) use context::Context;
 use output::err_line;
@@ -64,8 +72,14 @@ pub(crate) struct Global {
 enum Command {
     Backup(backup::BackupArgs),
     Cleanup(cleanup::CleanupArgs),
+    Completions(completions::CompletionsArgs),
+    Doctor(doctor::DoctorArgs),
     Env(env::EnvArgs),
+    Man(man::ManArgs),
+    Faults(faults::FaultsArgs),
     Migrate(migrate::MigrateArgs),
+    Onboard(onboard::OnboardArgs),
+    Production(production::ProductionArgs),
     Rehearse(rehearse::RehearseArgs),
     Restore(restore::RestoreArgs),
     Rollback(rollback::RollbackArgs),
@@ -85,11 +99,21 @@ pub(crate) fn main() -> Exit {
             return code;
         }
     };
+    // A manual and a completion script are of no profile.
+    if !matches!(cli.command, Command::Man(_) | Command::Completions(_)) {
+        typed::goes_by(&cli.global.profile);
+    }
     let result = match cli.command {
         Command::Backup(args) => backup::cmd_backup(&cli.global, &args),
         Command::Cleanup(args) => cleanup::cmd_cleanup(&cli.global, &args),
-        Command::Env(args) => env::cmd_env(&args),
+        Command::Completions(args) => completions::cmd_completions(&args),
+        Command::Doctor(args) => doctor::cmd_doctor(&cli.global, &args),
+        Command::Env(args) => env::cmd_env(&cli.global, &args),
+        Command::Man(args) => man::cmd_man(&args),
+        Command::Faults(args) => faults::cmd_faults(&cli.global, &args),
         Command::Migrate(args) => migrate::cmd_migrate(&cli.global, &args),
+        Command::Onboard(args) => onboard::cmd_onboard(&cli.global, &args),
+        Command::Production(args) => production::cmd_production(&cli.global, &args),
         Command::Rehearse(args) => rehearse::cmd_rehearse(&cli.global, &args),
         Command::Restore(args) => restore::cmd_restore(&cli.global, &args),
         Command::Rollback(args) => rollback::cmd_rollback(&cli.global, &args),
@@ -169,6 +193,10 @@ fn report(error: &anyhow::Error) -> Exit {
     if let Some(error) = error.downcast_ref::<ConfigError>() {
         err_line(format_args!("error: {error}"));
         return Exit::Usage;
+    }
+    if let Some(withheld) = error.downcast_ref::<Withheld>() {
+        err_line(format_args!("error: {withheld}\nhint: {}", withheld.hint));
+        return Exit::Preconditions;
     }
     err_line(format_args!("error: {error:#}"));
     Exit::Unexpected

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use anyhow::Context as _;
 
+use crate::model::typed::typed;
+
 /// Prints a text as it is.
 ///
 /// A reader that has seen enough (`| head -1`) is no fault: the rest is dropped, and the command goes on to its own
@@ -13,7 +15,7 @@ use anyhow::Context as _;
 /// # Errors
 /// When standard output cannot be written for another reason, such as a full disk.
 pub(crate) fn out(text: impl Display) -> anyhow::Result<()> {
-    write(&mut io::stdout().lock(), text).context("failed to write to standard output")
+    write(&mut io::stdout().lock(), typed(&text.to_string())).context("failed to write to standard output")
 }
 
 /// Prints a text and ends the line.
@@ -26,7 +28,7 @@ pub(crate) fn out_line(text: impl Display) -> anyhow::Result<()> {
 
 /// Prints a line to standard error. Nobody is left to be told when that fails.
 pub(crate) fn err_line(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", typed(&text.to_string()));
 }
 
 fn write(to: &mut impl Write, text: impl Display) -> io::Result<()> {

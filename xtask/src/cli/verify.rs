@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use infra::site::Site;
 
 use super::output::{out, out_line};
-use super::{Context, Ending, Global};
-use crate::checks::{self, CHECKS, Case, Check, Group, Scope, Selection, UnknownName, Verdicts, nearest};
-use crate::model::Exit;
+use super::{Context, Ending, Global, migrate};
+use crate::checks::{
+    self, CHECKS, Case, Check, Group, Scope, Selection, UnknownName, Verdicts, Write, nearest,
+};
+use crate::model::{Exit, RunDir};
 use crate::observe::{self, Eyes};
 use crate::report;
 
@@ -20,7 +23,7 @@ pub(crate) struct VerifyArgs {
     /// How much to look at
     #[arg(long, value_enum, default_value_t = Scope::All)]
     scope: Scope,
-    /// How to say it: text, json, junit, github, markdown; several with commas, each with =FILE when it shall go there
+    /// How to say it: text, json, junit, github, markdown, html; several with commas, each with =FILE when it shall go there
     #[arg(long, value_name = "FORMAT", value_delimiter = ',', default_value = "text")]
     format: Vec<String>,
     /// The file of the one machine-readable format
@@ -32,6 +35,10 @@ pub(crate) struct VerifyArgs {
     /// Not these checks or groups
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     skip: Vec<String>,
+    /// Create, read and delete through the application's API what `application.write-probes` names; triggers and
+    /// sequences keep a trace of it
+    #[arg(long)]
+    write_probe: bool,
     /// List the checks: id and meaning
     #[arg(long)]
     list: bool,
@@ -41,7 +48,7 @@ pub(crate) struct VerifyArgs {
 }
 
 /// The formats.
-const FORMATS: [&str; 5] = ["text", "json", "junit", "github", "markdown"];
+const FORMATS: [&str; 6] = ["text", "json", "junit", "github", "markdown", "html"];
 
 /// A format and where it goes; `None` is standard output.
 type Sink = (&'static str, Option<PathBuf>);
@@ -53,6 +60,9 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
         skip: &args.skip,
     };
     let selected = checks::select(args.scope, &wanted).map_err(unknown)?;
+    if selected.is_empty() {
+        return Err(nothing_left(args).into());
+    }
     if args.list {
         if args.markdown {
             out(checks::page())?;
@@ -66,7 +76,7 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
     }
     let sinks = sinks(args)?;
     let mut context = Context::new(global)?;
-    let (verdicts, reachable) = look(&mut context, args.scope, &selected);
+    let (verdicts, reachable) = look(&mut context, args.scope, &selected, args.write_probe);
     if context.runner.interrupt().is_set() {
         return Err(Ending::new(Exit::Interrupted, "interrupted").into());
     }
@@ -92,6 +102,9 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
                 write_summary(&verdicts, repository.as_deref())?;
                 report::annotations(&verdicts, repository.as_deref())
             }
+            "html" => report::checks_page(&verdicts, args.scope, &context.loaded.profile, exit, &|text| {
+                context.runner.redactor().redact(text)
+            }),
             "markdown" => report::job_summary(&verdicts, repository.as_deref()),
             _ => report::text(&verdicts, &context.terminal),
         };
@@ -116,7 +129,12 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
 
 /// Looks at what the selected checks need, and runs them. The second answer: whether the instance answered, or was not
 /// asked.
-fn look(context: &mut Context, scope: Scope, selected: &[&'static Check]) -> (Verdicts, bool) {
+pub(super) fn look(
+    context: &mut Context,
+    scope: Scope,
+    selected: &[&'static Check],
+    write_probe: bool,
+) -> (Verdicts, bool) {
     let needs = |wanted: Scope| selected.iter().any(|check| check.group.scope() == wanted);
     let eyes = Eyes {
         workspace: &context.workspace,
@@ -129,6 +147,10 @@ fn look(context: &mut Context, scope: Scope, selected: &[&'static Check]) -> (Ve
     let instance =
         (needs(Scope::Databases) || cleanup).then(|| observe::look_at_instance(&eyes, &mut context.vault));
     let application = needs(Scope::Application).then(|| observe::look_at_application(&eyes));
+    let base = application
+        .as_ref()
+        .and_then(|seen| observe::base_of(&context.loaded.settings.application, seen.port));
+    let writes = write_probe.then(|| write(context, base.as_deref()));
     let backups = instance
         .as_ref()
         .filter(|_| cleanup)
@@ -140,9 +162,34 @@ fn look(context: &mut Context, scope: Scope, selected: &[&'static Check]) -> (Ve
         instance: instance.as_ref(),
         application: application.as_ref(),
         backups: backups.as_ref(),
+        moved: moved(context),
+        writes: writes.as_deref(),
     };
     let reachable = instance.as_ref().is_none_or(|seen| seen.target.server.is_some());
     (checks::run(selected, &case), reachable)
+}
+
+/// Whether a migration that was not taken back, or a set-up of this machine, came to its end.
+fn moved(context: &Context) -> bool {
+    let folders = [context.workspace.runs(), context.workspace.onboardings()];
+    let mut runs = folders.iter().flat_map(|folder| RunDir::all(folder));
+    runs.any(|run| {
+        let state = migrate::state(&run).ok().flatten();
+        state.is_some_and(|state| state.finished && !state.rolled_back)
+    })
+}
+
+/// Writes through the application at this address, and takes it back; nothing where none answers.
+fn write(context: &Context, base: Option<&str>) -> Vec<Write> {
+    let Some(base) = base else { return Vec::new() };
+    let site = Site {
+        base,
+        runner: &context.runner,
+    };
+    let probes = context.loaded.settings.application.write_probes.iter();
+    probes
+        .map(|probe| (probe.path.clone(), crate::steps::write_probe(probe, &site)))
+        .collect()
 }
 
 /// Which format goes where.
@@ -184,13 +231,18 @@ fn sinks(args: &VerifyArgs) -> anyhow::Result<Vec<Sink>> {
         .filter(|(_, file)| file.is_none())
         .map(|(name, _)| *name)
         .collect();
-    let machine = documents.iter().any(|name| matches!(*name, "json" | "junit"));
+    let machine = documents
+        .iter()
+        .any(|name| matches!(*name, "json" | "junit" | "html"));
     if machine && documents.len() > 1 {
         let message = format!("{} cannot share standard output", documents.join(" and "));
-        let file = if documents.contains(&"junit") {
-            "junit=verify.xml"
-        } else {
-            "json=verify.json"
+        let file = match documents
+            .iter()
+            .find(|name| matches!(**name, "json" | "junit" | "html"))
+        {
+            Some(&"junit") => "junit=verify.xml",
+            Some(&"html") => "html=verify.html",
+            _ => "json=verify.json",
         };
         return Err(Ending::new(Exit::Usage, message)
             .hint(format!("cargo xtask verify --format text,{file}"))
@@ -207,6 +259,21 @@ fn unknown(error: UnknownName) -> Ending {
         (_, None) => format!("cargo xtask verify --format {}", FORMATS.join("|")),
     };
     Ending::new(Exit::Usage, format!("error: {error}")).hint(hint)
+}
+
+/// Nothing that was checked is nothing that passed.
+fn nothing_left(args: &VerifyArgs) -> Ending {
+    let named = |flag: &str, names: &[String]| match names {
+        [] => String::new(),
+        names => format!(" {flag} {}", names.join(",")),
+    };
+    let message = format!(
+        "error: no check is left: --scope {}{}{} leaves none",
+        args.scope.name(),
+        named("--only", &args.only),
+        named("--skip", &args.skip)
+    );
+    Ending::new(Exit::Usage, message).hint("cargo xtask verify --list")
 }
 
 fn is_set(name: &str) -> bool {

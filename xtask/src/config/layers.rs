@@ -7,10 +7,14 @@ use std::path::Path;
 use serde::Deserialize;
 use toml_edit::{Document, DocumentMut, Item, TableLike, Value};
 
+use super::broken::{self, Broken};
+use super::standard::Standard;
 use super::{Settings, Workspace};
 
 /// Prefix of environment variables that are settings.
 const PREFIX: &str = "XTASK_";
+/// The one setting that holds a password.
+const TARGET_PASSWORD: &str = "target.password";
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +80,7 @@ pub fn load(
 ) -> Result<Loaded, ConfigError> {
     let mut merged = Merged::default();
     merged.file("the built-in settings", infra::MIGRATION_TOML, &|_| Origin::Guide)?;
-    for file in [workspace.settings_file(), workspace.private().join("local.toml")] {
+    for file in [workspace.settings_file(), workspace.local_settings()] {
         if file.is_file() {
             let name = file
                 .strip_prefix(workspace.root())
@@ -96,18 +100,31 @@ pub fn load(
     for set in sets {
         let Some((path, value)) = set.split_once('=') else {
             return Err(ConfigError {
-                place: format!("--set {set}"),
+                // Whatever it is, it may be a password.
+                place: "--set".to_owned(),
                 why: "wanted KEY=VALUE, for example --set target.port=5440".to_owned(),
             });
         };
         merged.set(path.trim(), value, Origin::Flag, &format!("--set {path}"))?;
     }
-    let settings: Settings =
+    super::standard::external(&mut merged, &Standard::new(environment))?;
+    let mut settings: Settings =
         toml_edit::de::from_document(merged.document.clone()).map_err(|error| ConfigError {
             place: "settings".to_owned(),
-            why: error.to_string(),
+            why: broken::message(&error),
         })?;
     validate(&settings)?;
+    let sources = settings
+        .databases
+        .values_mut()
+        .map(|database| &mut database.source.connection);
+    for connection in sources.chain([&mut settings.target.connection]) {
+        let file = &mut connection.sslrootcert;
+        // libpq's word for the authorities that the system trusts.
+        if !file.as_os_str().is_empty() && file.as_os_str() != "system" {
+            *file = workspace.resolve(file);
+        }
+    }
     let mut origins = BTreeMap::new();
     leaves(merged.document.as_table(), "", &mut |path, value| {
         let text = if is_secret(path) {
@@ -148,10 +165,13 @@ fn is_secret(path: &str) -> bool {
     path.ends_with(".password") && !path.contains(".env.")
 }
 
+/// All layers, as far as they are laid.
 #[derive(Default)]
-struct Merged {
+pub(super) struct Merged {
     document: DocumentMut,
     origins: BTreeMap<String, Origin>,
+    /// Where the profile itself, or a layer that is one person's, gives the target's password.
+    target_password: Option<String>,
 }
 
 impl Merged {
@@ -161,8 +181,8 @@ impl Merged {
             place: name.to_owned(),
             why,
         };
-        let parsed = Document::parse(text.to_owned()).map_err(|e| error(e.to_string()))?;
-        let layer: Settings = toml_edit::de::from_str(text).map_err(|e| error(e.to_string()))?;
+        let parsed = Document::parse(text.to_owned()).map_err(|e| error(e.in_text(text)))?;
+        let layer: Settings = toml_edit::de::from_str(text).map_err(|e| error(e.in_text(text)))?;
         if let Some((name, _)) = layer
             .profiles
             .iter()
@@ -171,6 +191,9 @@ impl Merged {
             return Err(error(format!(
                 "profile {name} holds profiles; a profile cannot be nested"
             )));
+        }
+        if name.ends_with("local.toml") && layer.target.password.is_some() {
+            self.target_password = Some(name.to_owned());
         }
         let line_of = |offset: usize| text[..offset].matches('\n').count() + 1;
         spans(parsed.as_table(), "", &mut |path, offset| {
@@ -200,13 +223,68 @@ impl Merged {
             .iter()
             .filter_map(|(path, origin)| Some((path.strip_prefix(&prefix)?.to_owned(), origin.clone())))
             .collect();
+        if let Some((_, origin)) = moved.iter().find(|(path, _)| path == TARGET_PASSWORD) {
+            self.target_password = Some(origin.to_string());
+        }
         self.origins.extend(moved);
         merge(self.document.as_table_mut(), overlay);
         Ok(())
     }
 
+    /// A value that is there and says something.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        let text = match self.item(path)?.as_value()? {
+            Value::String(text) => text.value().clone(),
+            other => other.to_string().trim().to_owned(),
+        };
+        (!text.is_empty() && text != "0").then_some(text)
+    }
+
+    /// The keys of a table.
+    pub(super) fn keys(&self, path: &str) -> Vec<String> {
+        let table = self.item(path).and_then(Item::as_table_like);
+        let keys = table.into_iter().flat_map(|table| table.iter());
+        keys.map(|(key, _)| key.to_owned()).collect()
+    }
+
+    /// Takes the target's password out. The answer is the place that gave it, when that was not the team's file under
+    /// the profiles.
+    pub(super) fn take_target_password(&mut self) -> Option<String> {
+        if let Some(target) = self.document.get_mut("target").and_then(Item::as_table_like_mut) {
+            target.remove("password");
+        }
+        match self.origins.remove(TARGET_PASSWORD) {
+            Some(origin @ (Origin::Environment(_) | Origin::Flag)) => Some(origin.to_string()),
+            _ => self.target_password.take(),
+        }
+    }
+
+    fn item(&self, path: &str) -> Option<&Item> {
+        let start = self.document.as_item();
+        path.split('.').try_fold(start, |item, key| item.get(key))
+    }
+
     /// One value by dotted path: TOML when it reads as TOML of a type that fits, else a string.
-    fn set(&mut self, path: &str, text: &str, origin: Origin, place: &str) -> Result<(), ConfigError> {
+    pub(super) fn set(
+        &mut self,
+        path: &str,
+        text: &str,
+        origin: Origin,
+        place: &str,
+    ) -> Result<(), ConfigError> {
+        if let Some(own) = path
+            .strip_prefix("profiles.")
+            .and_then(|rest| rest.split_once('.'))
+        {
+            // The profile was laid over the settings before this: it would change nothing, without a word.
+            return Err(ConfigError {
+                place: place.to_owned(),
+                why: format!(
+                    "a setting of a profile is given without it: {}, beside --profile {}",
+                    own.1, own.0
+                ),
+            });
+        }
         let candidates = [text.parse::<Value>().ok(), Some(Value::from(text))];
         let mut why = String::new();
         for value in candidates.into_iter().flatten() {
@@ -229,7 +307,7 @@ impl Merged {
                     return Ok(());
                 }
                 // The first reading of the value is the likelier one; its complaint is the better one.
-                Err(error) if why.is_empty() => why = error.message().to_owned(),
+                Err(error) if why.is_empty() => why = broken::message(&error),
                 Err(_) => {}
             }
         }
@@ -319,6 +397,13 @@ fn validate(settings: &Settings) -> Result<(), ConfigError> {
             ));
         }
     }
+    if let Some(problem) = settings.storage.problem() {
+        return error(problem);
+    }
+    let problem = settings.maintenance.problem();
+    if let Some(why) = problem.or_else(|| settings.application.problem()) {
+        return error(why);
+    }
     let schema = &settings.schema.database;
     if !schema.is_empty() && !settings.databases.contains_key(schema) {
         return error(format!(
@@ -329,90 +414,4 @@ fn validate(settings: &Settings) -> Result<(), ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load_with(local: &str, environment: &[(&str, &str)], sets: &[&str]) -> Result<Loaded, ConfigError> {
-        let dir = tempfile::tempdir().unwrap();
-        infra::files::private_dir(&dir.path().join(".xtask")).unwrap();
-        infra::files::write_private(&dir.path().join(".xtask/local.toml"), local.as_bytes()).unwrap();
-        let environment: Vec<_> = environment
-            .iter()
-            .map(|(k, v)| (k.to_string(), v.to_string()))
-            .collect();
-        let sets: Vec<_> = sets.iter().map(ToString::to_string).collect();
-        load(
-            &Workspace::at(dir.path()),
-            crate::DEFAULT_PROFILE,
-            &environment,
-            &sets,
-        )
-    }
-
-    #[test]
-    fn layers_win_in_order_and_remember_where_they_came_from() {
-        let loaded = load_with(
-            "[target]\nport = 6000\nhost = \"db\"\n",
-            &[("XTASK_TARGET__PORT", "6001"), ("XTASK_UNRELATED", "x")],
-            &["redis.port=7000"],
-        )
-        .unwrap();
-        assert_eq!(loaded.settings.target.port, 6001);
-        assert_eq!(loaded.settings.target.host, "db");
-        assert_eq!(loaded.settings.redis.port, 7000);
-        assert_eq!(
-            loaded.origins["target.port"].1,
-            Origin::Environment("XTASK_TARGET__PORT".to_owned())
-        );
-        assert_eq!(
-            loaded.origins["target.host"].1,
-            Origin::File(".xtask/local.toml".to_owned(), 3)
-        );
-        assert_eq!(loaded.origins["redis.port"].1, Origin::Flag);
-        assert_eq!(loaded.origins["target.user"].1, Origin::Guide);
-    }
-
-    #[test]
-    fn a_password_is_never_in_the_list_of_settings() {
-        let loaded = load_with("[target]\npassword = \"s3cr3t\"\n", &[], &[]).unwrap();
-        assert!(!format!("{:?} {:?}", loaded.origins, loaded.settings).contains("s3cr3t"));
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_with_line_and_caret() {
-        let error = load_with("[target]\nprot = 1\n", &[], &[])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("line 2, column 1") && error.contains('^') && error.contains("prot"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_type_is_an_error_with_line_and_caret() {
-        let error = load_with("[target]\nport = \"many\"\n", &[], &[])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("line 2, column 8") && error.contains('^'),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_variable_or_flag_is_named() {
-        let error = load_with("", &[("XTASK_TARGET__PORT", "many")], &[])
-            .unwrap_err()
-            .to_string();
-        assert!(error.starts_with("XTASK_TARGET__PORT"), "{error}");
-        let error = load_with("", &[], &["target.prot=1"]).unwrap_err().to_string();
-        assert!(error.contains("prot"), "{error}");
-    }
-
-    #[test]
-    fn a_number_that_looks_like_a_string_is_taken_as_the_type_that_fits() {
-        let loaded = load_with("", &[("XTASK_TARGET__USER", "12345")], &[]).unwrap();
-        assert_eq!(loaded.settings.target.user, "12345");
-    }
-}
+mod tests;

@@ -1,11 +1,22 @@
-//! Settings: the guide's defaults < `infra/migration.toml` < `.xtask/local.toml` < `XTASK_*` < flags.
+//! Settings: the guide's defaults < `infra/migration.toml` < `.xtask/local.toml` < profile < `XTASK_*` < flags.
 
+mod address;
+mod application;
+mod broken;
+mod connection;
 mod layers;
+mod local;
+mod maintenance;
+mod own_secrets;
 mod settings;
+mod standard;
+mod storage;
 mod vault;
 mod workspace;
 
+pub use connection::{Connection, SslMode};
 pub use layers::{ConfigError, Loaded, Origin, load};
+pub use local::edit as edit_local;
 pub use settings::*;
-pub use vault::{SecretName, Vault};
+pub use vault::{SecretName, Vault, Withheld};
 pub use workspace::Workspace;

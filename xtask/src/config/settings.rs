@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use infra::Secret;
 use serde::Deserialize;
 
+use super::Connection;
+
 /// All settings.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -29,8 +31,14 @@ pub struct Settings {
     pub redis: Redis,
     /// The application and the questions it is asked.
     pub application: Application,
+    /// What `onboard` fills in on a new machine.
+    pub onboarding: Onboarding,
     /// Docker.
     pub docker: Docker,
+    /// Object storage for backups.
+    pub storage: Storage,
+    /// When a production run is expected.
+    pub maintenance: Maintenance,
     /// Parallelism, memory and time limits.
     pub limits: Limits,
     /// Named variations; `--profile NAME` lays one over everything above.
@@ -43,6 +51,8 @@ pub struct Settings {
 pub struct Labeler {
     /// Folders where the checkout may lie; the first that exists is used.
     pub repository: Vec<PathBuf>,
+    /// Where it is cloned from; without it, the address of this repository with the other's name.
+    pub url: String,
     /// The backend's folder in it.
     pub backend: PathBuf,
     /// The `.env` files that name the databases; all are rewritten at cutover.
@@ -51,8 +61,10 @@ pub struct Labeler {
     pub env_example: PathBuf,
     /// Names its Compose file may have.
     pub compose_files: Vec<PathBuf>,
-    /// Virtual environments that may hold the application's packages.
+    /// Virtual environments that may hold the application's packages; `onboard` makes the first.
     pub virtual_environments: Vec<PathBuf>,
+    /// What is installed into it, from the backend's folder.
+    pub requirements: PathBuf,
     /// Variables for its Compose file.
     pub compose_env: BTreeMap<String, String>,
     /// Compose project name, when it must not follow from the folder's name.
@@ -66,6 +78,8 @@ pub struct Platform {
     /// Folders where the checkout may lie; the first that exists is used. Without one, `infra/compose/unified.yaml`
     /// serves.
     pub repository: Vec<PathBuf>,
+    /// Where it is cloned from; without it, the address of this repository with the other's name.
+    pub url: String,
     /// The infrastructure's folder in it; both layouts occur.
     pub infrastructure: Vec<PathBuf>,
     /// Names its Compose file may have.
@@ -125,6 +139,19 @@ pub struct Target {
     pub bin: PathBuf,
     /// `pg-ctl`: the account to run as, when we are root.
     pub account: Option<infra::command::Account>,
+    /// `external`: TLS, time limits, where the password comes from.
+    pub connection: Connection,
+}
+
+/// Whose a database is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Access {
+    /// Ours: it is moved, and the role that `.env` names owns it.
+    #[default]
+    Owner,
+    /// Another team's: it is on the target already, only `.env` follows, and the role may only read.
+    ReadOnly,
 }
 
 /// `[databases.NAME]`
@@ -135,10 +162,27 @@ pub struct Database {
     pub name: String,
     /// Whether a missing source forbids the migration.
     pub required: bool,
+    /// Its key in the application's answers about its health; empty: it has none.
+    pub health_key: String,
+    /// `owner`: ours, and moved. `read-only`: another team's, on the target already; only `.env` follows.
+    pub access: Access,
+    /// The role that `.env` names on the target; empty: the target's role. Its password comes from
+    /// `XTASK_LOGIN_NAME_PASSWORD` (with the database's name in capitals).
+    pub login: String,
     /// The keys that name it in `.env` files.
     pub env: EnvMapping,
     /// The old instance.
     pub source: Source,
+}
+
+impl Database {
+    /// The role that `.env` names on the target.
+    pub fn login_on<'a>(&'a self, target: &'a Target) -> &'a str {
+        match self.login.as_str() {
+            "" => &target.user,
+            login => login,
+        }
+    }
 }
 
 /// The five keys of one database in a `.env` file.
@@ -178,8 +222,16 @@ pub struct Source {
     pub image: String,
     /// The database in the old instance.
     pub database: String,
-    /// The bootstrap superuser of the old instance.
+    /// The bootstrap superuser of the old instance; `external`: the role that reads it. Empty: the role of `.env`.
     pub user: String,
+    /// `external`: its host; empty: the host of `.env`.
+    pub host: String,
+    /// `external`: its port; 0: the port of `.env`.
+    pub port: u16,
+    /// `external`: a database beside the one that is moved, to connect to while that one is closed; empty: `postgres`.
+    pub maintenance_database: String,
+    /// `external`: TLS, time limits, where the password comes from.
+    pub connection: Connection,
     /// `pg-ctl`: the data directory.
     pub data: PathBuf,
     /// `pg-ctl`: folder with the server's programs.
@@ -226,12 +278,21 @@ pub struct Redis {
 pub struct Application {
     /// Arguments for the virtual environment's Python, run in the backend's folder. Empty: not started.
     pub command: Vec<String>,
+    /// Where it runs when it is not on this machine, for example `https://labeler.example`: then nothing is started, and
+    /// that address is asked. `http://` only on this machine. Empty: as `command` and `ports` say.
+    pub url: String,
+    /// How long a migration asks there until every answer is good: people have to restart the application meanwhile.
+    pub url_timeout_seconds: u64,
     /// Ports where a running application is looked for.
     pub ports: Vec<u16>,
     /// How long it may take to answer.
     pub start_timeout_seconds: u64,
     /// The questions.
     pub probes: Vec<Probe>,
+    /// Files of the labeler's checkout that it may write its log to; the newest is looked through.
+    pub logs: Vec<PathBuf>,
+    /// What `verify --write-probe` creates, reads and deletes again.
+    pub write_probes: Vec<WriteProbe>,
 }
 
 /// `[[application.probes]]`
@@ -258,6 +319,31 @@ pub struct Every {
     pub keys_ending: String,
     /// The value.
     pub equals: String,
+    /// Keys that may say something else.
+    pub except: Vec<String>,
+}
+
+/// `[onboarding]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Onboarding {
+    /// Values for keys of a new `.env` beside those of the databases, and for keys that still hold a template's value.
+    /// `{random}`, `{redis.host}` and `{redis.port}` are filled in.
+    pub env: BTreeMap<String, String>,
+}
+
+/// `[[application.write-probes]]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WriteProbe {
+    /// Path that creates with `POST`, lists with `GET`, and behind which `/ID` reads and deletes.
+    pub path: String,
+    /// Values of what is created.
+    pub body: BTreeMap<String, String>,
+    /// Values that are taken from the first one of the list, such as the id of what it belongs to.
+    pub borrow: Vec<String>,
+    /// Key of the id in the answer.
+    pub id: String,
 }
 
 /// `[docker]`
@@ -267,6 +353,85 @@ pub struct Docker {
     /// Which Compose command to use, where both are there; without it, the plugin `docker compose` before
     /// `docker-compose`.
     pub compose: Option<infra::compose::Program>,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, Default, Deserialize, serde::Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Storage {
+    /// The bucket that backups are uploaded to; empty: none. Credentials are no setting: the `aws` client finds them by
+    /// its own means.
+    pub bucket: String,
+    /// The folder in it; a backup lies in `PREFIX/YYYYMMDD/RUN/`.
+    pub prefix: String,
+    /// The bucket's region; empty: as the environment or the profile says.
+    pub region: String,
+    /// Address of a server other than Amazon's (R2, MinIO); empty: Amazon S3.
+    pub endpoint_url: String,
+    /// Whether `http://` to another machine is allowed: everybody on the way could read the backup.
+    pub allow_plain_http: bool,
+    /// Profile of the `aws` client; empty: as the environment says.
+    pub profile: String,
+    /// File with the client's credentials, which this program never reads; empty: the client's own.
+    pub credentials_file: PathBuf,
+    /// The `aws` client; empty: the one on PATH.
+    pub program: PathBuf,
+    /// Encryption of new objects.
+    pub encryption: Encryption,
+    /// Key of encryption `kms`; empty: the account's own.
+    pub kms_key: String,
+    /// Whether the server checks the SHA-256 of what it receives.
+    pub checksum: Checksum,
+    /// Mebibytes of one part, 5 to 4096; a larger file goes in several, and is read again in pieces of that size.
+    pub part_mebibytes: u64,
+    /// Requests at the same time.
+    pub parallel: usize,
+    /// How long a connection may take.
+    pub connect_timeout_seconds: u64,
+    /// How long a connection may be silent.
+    pub read_timeout_seconds: u64,
+    /// Attempts for one request.
+    pub attempts: u32,
+    /// Kibibytes per second that a transfer must reach on the whole.
+    pub minimum_kibibytes_per_second: u64,
+}
+
+/// Encryption of objects where they lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encryption {
+    /// As the bucket says.
+    #[default]
+    Bucket,
+    /// `AES256`, keys of the storage service.
+    Aes256,
+    /// `aws:kms`.
+    Kms,
+}
+
+/// Whether the server checks content by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Checksum {
+    /// At Amazon.
+    #[default]
+    Auto,
+    /// Always.
+    Sha256,
+    /// Never: for servers that refuse such requests.
+    Never,
+}
+
+/// `[maintenance]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Maintenance {
+    /// Days on which it begins, as `mon` to `sun`; empty: every day.
+    pub days: Vec<String>,
+    /// Its begin in UTC, `HH:MM`; empty: a run is expected at any time.
+    pub from: String,
+    /// Its end in UTC, `HH:MM`; before `from`, it ends on the next day.
+    pub to: String,
 }
 
 /// `[limits]`
@@ -283,7 +448,7 @@ pub struct Limits {
     pub image_pull_seconds: u64,
     /// Connections that all services together may open; compared with the target's `max_connections`.
     pub expected_connections: u32,
-    /// How many finished runs `cleanup` keeps.
+    /// How many finished runs, and set-ups of this machine, `cleanup` keeps.
     pub keep_runs: usize,
 }
 

@@ -56,6 +56,11 @@ impl Workspace {
         self.root.join("infra").join("migration.toml")
     }
 
+    /// Our own Compose file of the new instance, for machines without a platform checkout.
+    pub fn unified_compose(&self) -> PathBuf {
+        self.root.join("infra").join("compose").join("unified.yaml")
+    }
+
     /// This machine's private folder.
     pub fn private(&self) -> PathBuf {
         self.root.join(".xtask")
@@ -69,6 +74,21 @@ impl Workspace {
     /// Where restores of single databases keep their journals and logs.
     pub fn restores(&self) -> PathBuf {
         self.private().join(run_dir::RESTORES)
+    }
+
+    /// Where what `doctor` repaired keeps its journals and the way back.
+    pub fn repairs(&self) -> PathBuf {
+        self.private().join(run_dir::REPAIRS)
+    }
+
+    /// This machine's own settings.
+    pub fn local_settings(&self) -> PathBuf {
+        self.private().join("local.toml")
+    }
+
+    /// Where `onboard` keeps its plans, journals and logs.
+    pub fn onboardings(&self) -> PathBuf {
+        self.private().join(run_dir::ONBOARDINGS)
     }
 
     /// Where backups lie that no migration took.

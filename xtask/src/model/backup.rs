@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use infra::postgres::activity::Activity;
 use infra::postgres::facts::DatabaseSetting;
 use infra::postgres::manifest::DatabaseManifest;
+use infra::postgres::unprivileged::Unprivileged;
 use serde::{Deserialize, Serialize};
 
 use super::run_dir::read_json;
@@ -28,6 +30,9 @@ pub struct BackupManifest {
 pub struct DatabaseBackup {
     /// Version of this document.
     pub schema_version: u32,
+    /// The run that took it.
+    #[serde(default)]
+    pub run: String,
     /// The database, by the name people use; also the archive's folder.
     pub name: String,
     /// Its name in the old instance.
@@ -44,6 +49,12 @@ pub struct DatabaseBackup {
     /// Roles that its row-level security policies name: they must exist where it is restored.
     #[serde(default)]
     pub policy_roles: Vec<String>,
+    /// What a role without superuser could not make of it elsewhere.
+    #[serde(default)]
+    pub unprivileged: Option<Unprivileged>,
+    /// What counts writes in the source, read just before the snapshot; of external sources only.
+    #[serde(default)]
+    pub activity: Option<Activity>,
     /// The archive's files.
     pub files: Vec<ArchiveFile>,
 }
@@ -103,8 +114,11 @@ impl DatabaseBackup {
         if !archive.is_dir() {
             return Ok(vec![format!("archive {} is missing", self.name)]);
         }
+        let mut differences = other_than_files(&archive)?;
+        if !differences.is_empty() {
+            return Ok(differences);
+        }
         let found = archive_files(&archive)?;
-        let mut differences = Vec::new();
         for wanted in &self.files {
             let what = format!("file {} of archive {}", wanted.name, self.name);
             match found.iter().find(|file| file.name == wanted.name) {
@@ -155,6 +169,19 @@ impl BackupManifest {
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         read_json(&Self::path(folder))
     }
+}
+
+/// What an archive's folder holds beside plain files, in words: pg_dump makes nothing else, and a link leads elsewhere.
+fn other_than_files(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let context = || format!("failed to read archive {}", dir.display());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        if !entry.file_type().with_context(context)?.is_file() {
+            found.push(format!("{} is not a file of an archive", entry.path().display()));
+        }
+    }
+    Ok(found)
 }
 
 /// The files of an archive's folder with size and SHA-256, by name.

@@ -12,6 +12,10 @@ use super::RunId;
 pub const RUNS: &str = "runs";
 /// Folder of restores of single databases.
 pub const RESTORES: &str = "restores";
+/// Folder of what `doctor` repaired.
+pub const REPAIRS: &str = "repairs";
+/// Folder of set-ups of this machine.
+pub const ONBOARDINGS: &str = "onboarding";
 /// Folder of backups that no migration took.
 pub const BACKUPS: &str = "backups";
 
@@ -61,10 +65,31 @@ impl RunDir {
         found
     }
 
+    /// The values that runs of this workspace, migrations and restores, kept under this name.
+    ///
+    /// # Errors
+    /// When one is there and cannot be read.
+    pub fn any_of_workspace<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Vec<T>> {
+        let private = self.path.parent().and_then(Path::parent).unwrap_or(&self.path);
+        let mut found = Vec::new();
+        for folder in [RUNS, RESTORES] {
+            for entry in std::fs::read_dir(private.join(folder))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
+                if let Some(id) = entry.file_name().to_str().and_then(RunId::parse) {
+                    found.extend(Self::new(&private.join(folder), id).load(name)?);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether a run of this workspace, migration or restore, has this id.
     pub fn is_known(&self, id: &RunId) -> bool {
         let private = self.path.parent().and_then(Path::parent).unwrap_or(&self.path);
-        [RUNS, RESTORES]
+        [RUNS, RESTORES, ONBOARDINGS]
             .iter()
             .any(|folder| private.join(folder).join(id.as_str()).is_dir())
     }

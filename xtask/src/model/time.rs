@@ -1,15 +1,39 @@
 //! Time as text.
 
-use std::time::SystemTime;
+use std::sync::OnceLock;
+use std::time::{Instant, SystemTime};
+
+/// Variable that names another time at which this program starts, in RFC 3339: the fault suite runs over midnight and
+/// puts the clock back with it. Without the variable nothing happens.
+pub const CLOCK: &str = "XTASK_CLOCK";
+
+/// The time. Only names and what people read depend on it, and what is told of an old instance that was started after a
+/// run: nothing waits for it.
+pub fn clock() -> SystemTime {
+    static TOLD: OnceLock<Option<(SystemTime, Instant)>> = OnceLock::new();
+    let told = TOLD.get_or_init(|| {
+        let text = std::env::var(CLOCK).ok()?;
+        Some((humantime::parse_rfc3339(&text).ok()?, Instant::now()))
+    });
+    match told {
+        Some((start, since)) => *start + since.elapsed(),
+        None => SystemTime::now(),
+    }
+}
 
 /// Now in UTC as RFC 3339 with milliseconds.
 pub fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+    humantime::format_rfc3339_millis(clock()).to_string()
 }
 
 /// Now in UTC as `20261209_141502`.
 pub fn compact_now() -> String {
-    let text = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    compact(clock())
+}
+
+/// A time in UTC as `20261209_141502`.
+pub fn compact(at: SystemTime) -> String {
+    let text = humantime::format_rfc3339_seconds(at).to_string();
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     format!("{}_{}", &digits[..8], &digits[8..14])
 }

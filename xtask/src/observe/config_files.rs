@@ -183,16 +183,12 @@ fn init_scripts(compose: &ComposeSeen) -> Vec<TextFile> {
     let Ok(file) = &compose.file else {
         return Vec::new();
     };
-    let folder = compose.path.parent().unwrap_or(Path::new("."));
-    let mounts = file
-        .services
-        .iter()
-        .filter(|s| s.is_postgres())
-        .flat_map(|s| &s.mounts);
+    let servers = file.services.iter().filter(|service| service.is_postgres());
+    let mounts = servers.flat_map(|service| service.mounts.iter().map(move |mount| (service, mount)));
     let mut paths = Vec::new();
-    for mount in mounts.filter(|m| m.target.starts_with("/docker-entrypoint-initdb.d")) {
+    for (service, mount) in mounts.filter(|(_, m)| m.target.starts_with("/docker-entrypoint-initdb.d")) {
         // Messages read better without the dot.
-        let source = folder.join(mount.source.trim_start_matches("./"));
+        let source = service.file.with_file_name(mount.source.trim_start_matches("./"));
         if source.is_dir() {
             let entries = std::fs::read_dir(&source).into_iter().flatten().flatten();
             paths.extend(entries.map(|entry| entry.path()));

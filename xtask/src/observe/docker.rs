@@ -5,7 +5,7 @@ use infra::docker::{self, Container, Volume};
 use serde::{Deserialize, Serialize};
 
 use super::Eyes;
-use crate::config::Control;
+use crate::config::{Access, Control};
 
 /// Docker as this machine has it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,7 +47,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
         || settings
             .databases
             .values()
-            .any(|database| uses(database.source.control));
+            .any(|database| database.access == Access::Owner && uses(database.source.control));
     let mut seen = DockerSeen {
         needed,
         ..DockerSeen::default()

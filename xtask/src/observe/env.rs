@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Eyes, LabelerSeen};
 use crate::config::{EnvMapping, SecretName, Settings, Vault};
+use crate::model::secret_key;
 
 /// One `.env` file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct EnvSeen {
     pub exists: bool,
     /// Why it cannot.
     pub problem: Option<String>,
+    /// Why it cannot be replaced by a changed one, when it can be read.
+    #[serde(default)]
+    pub locked: Option<String>,
     /// SHA-256 of its bytes.
     pub sha256: Option<String>,
     /// Readers that give up on the whole file; the application's own comes first.
@@ -74,6 +78,9 @@ pub struct KeySeen {
     pub lines: Vec<usize>,
     /// Whether the value is one that a template leaves to be filled in.
     pub placeholder: bool,
+    /// Whether the value is empty.
+    #[serde(default)]
+    pub empty: bool,
     /// Why the application gets no value although a line assigns one, where the rest of the file can be read.
     #[serde(default)]
     pub fault: Option<Fault>,
@@ -102,6 +109,9 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
         path: path.to_owned(),
         exists: path.exists(),
         problem: None,
+        locked: infra::files::replaceable(path)
+            .err()
+            .map(|error| error.to_string()),
         sha256: None,
         rejected: Vec::new(),
         mappings: BTreeMap::new(),
@@ -115,13 +125,14 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
     };
     seen.sha256 = Some(infra::files::sha256_bytes(&bytes));
     let document = Document::parse(bytes.as_slice());
+    learn_others(eyes, &document);
     seen.rejected = rejections(&document);
     for (database, settings) in &eyes.settings.databases {
         let mapping = mapping(&document, &settings.env);
         if let Some(password) = text(&document, &settings.env.password)
             && !is_placeholder(&password)
         {
-            vault.insert(
+            vault.insert_found(
                 eyes.runner,
                 SecretName::Source(database.clone()),
                 Secret::new(password),
@@ -130,6 +141,20 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
         seen.mappings.insert(database.clone(), mapping);
     }
     seen
+}
+
+/// Secrets of the application that no setting names: the application's own programs quote them when they complain.
+fn learn_others(eyes: &Eyes<'_>, document: &Document) {
+    let all = eyes.settings.databases.values();
+    let ours: Vec<&str> = all.flat_map(|database| database.env.keys()).collect();
+    for entry in document.entries().filter(|entry| !ours.contains(&entry.key())) {
+        let Some(value) = text(document, entry.key()).filter(|value| !is_placeholder(value)) else {
+            continue;
+        };
+        for secret in secret_key::secrets_of(entry.key(), &value) {
+            eyes.runner.learn(&Secret::new(secret));
+        }
+    }
 }
 
 /// Who gives up on the file. Bash is not asked: nobody sources it.
@@ -154,7 +179,7 @@ pub fn learn_kept(settings: &Settings, runner: &Runner, bytes: &[u8], vault: &mu
     let document = Document::parse(bytes);
     for (database, settings) in &settings.databases {
         if let Some(password) = text(&document, &settings.env.password) {
-            vault.insert(
+            vault.insert_found(
                 runner,
                 SecretName::Source(database.clone()),
                 Secret::new(password),
@@ -173,6 +198,7 @@ fn mapping(document: &Document, keys: &EnvMapping) -> MappingSeen {
             fault: lines.last().and_then(|line| fault(document, name, *line)),
             lines,
             placeholder: value.as_deref().is_some_and(is_placeholder),
+            empty: value.as_deref() == Some(""),
             value: if secret { None } else { value },
         }
     };

@@ -1,17 +1,23 @@
 //! What runs now, for `verify`: the instance with its databases, the application, and what the migration left.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use infra::Cmd;
 use infra::http::Answer;
 use infra::postgres::Server;
+use infra::postgres::ailments::{self, CollationMismatch};
 use infra::postgres::health::{self, DatabaseHealth, Refused};
+use infra::site::Site;
 
+use super::held::{held, newest};
 use super::{DockerSeen, EnvSeen, Eyes, LabelerSeen, TargetSeen, docker, env, repositories, servers, target};
-use crate::config::{Probe, SecretName, Vault};
+use crate::config::{Application, Probe, SecretName, Vault};
 use crate::model::RunDir;
 use crate::model::backup::{BackupManifest, DatabaseBackup};
+use crate::model::examine::examine_own;
 
 /// The target instance.
 pub struct InstanceSeen {
@@ -21,12 +27,16 @@ pub struct InstanceSeen {
     pub target: TargetSeen,
     /// The labeler's checkout.
     pub labeler: Option<LabelerSeen>,
+    /// Its `.env` files, there or not.
+    pub env_files: Vec<EnvSeen>,
     /// The databases that are there, by the name people use.
     pub databases: BTreeMap<String, DatabaseSeen>,
     /// The tables of Alembic's head as `schema.table`, or why they are not known.
     pub expected_tables: Result<BTreeSet<(String, String)>, String>,
-    /// The run that took the last complete backup.
-    pub backup: Option<String>,
+    /// Databases whose rows a backup of this workspace holds, each with its run.
+    pub held: BTreeMap<String, String>,
+    /// Databases whose collation rules changed under them, or why that is not known; `None` when nobody answers.
+    pub collations: Option<Result<Vec<CollationMismatch>, String>>,
 }
 
 /// One database of the target.
@@ -35,6 +45,10 @@ pub struct DatabaseSeen {
     pub health: Result<DatabaseHealth, String>,
     /// What the application's role may not do, or why it cannot log in; `None` where no `.env` names a login.
     pub application_role: Option<Result<Vec<Refused>, String>>,
+    /// `LC_COLLATE` of the last backup; `None` without one.
+    pub collate_before: Option<String>,
+    /// The run that took the last backup of it, or that backup's own id.
+    pub backup: Option<String>,
     /// The tables of the last backup, or why they cannot be counted; `None` without a backup.
     pub rows: Option<Result<Vec<RowsSeen>, String>>,
 }
@@ -50,29 +64,40 @@ pub struct RowsSeen {
     pub now: Option<u64>,
 }
 
-/// An archive that was read again, and what is wrong with it.
+/// A complete backup that was read again.
 #[derive(Clone, Debug)]
-pub struct ArchiveSeen {
-    /// The database.
-    pub name: String,
-    /// Whether every byte is as it was written.
-    pub checked: Result<(), String>,
+pub struct BackupSeen {
+    /// The run that took it.
+    pub run: String,
+    /// What is not as it was written, or why that cannot be told.
+    pub differences: Result<Vec<String>, String>,
 }
 
 /// The application and Redis.
 pub struct ApplicationSeen {
-    /// The port it answers on.
+    /// The port it answers on, where the settings name no address.
     pub port: Option<u16>,
     /// Every probe with the answer.
     pub answers: Vec<(Probe, Result<Answer, String>)>,
     /// What Redis said.
     pub redis: Result<infra::redis::Pong, String>,
+    /// The application's log, or why it cannot be read; `None` where none of the settings' is there.
+    pub log: Option<Result<LogSeen, String>>,
+}
+
+/// The end of a log.
+#[derive(Clone, Debug)]
+pub struct LogSeen {
+    /// The file.
+    pub path: PathBuf,
+    /// Lines that tell of an error since the last start, each with its number.
+    pub errors: Vec<(usize, String)>,
 }
 
 /// What the migration left.
 pub struct BackupsSeen {
-    /// The last run with a complete backup, and what re-reading each archive said.
-    pub last: Option<(String, Vec<ArchiveSeen>)>,
+    /// The last complete backup of a run.
+    pub last: Option<BackupSeen>,
     /// Runs whose backup never became complete.
     pub incomplete: Vec<String>,
     /// Old containers with their state.
@@ -89,7 +114,7 @@ pub fn look_at_instance(eyes: &Eyes<'_>, vault: &mut Vault) -> InstanceSeen {
     let mut findings = Vec::new();
     let target = target::look(eyes, &docker, vault, &mut findings);
     let server = servers::target(eyes.settings, vault, "");
-    let backup = last_backup(eyes);
+    let newest = newest(eyes.workspace);
     let databases = target.databases.keys().map(|name| {
         let real = eyes
             .settings
@@ -99,28 +124,30 @@ pub fn look_at_instance(eyes: &Eyes<'_>, vault: &mut Vault) -> InstanceSeen {
         let seen = DatabaseSeen {
             health: health::database(eyes.runner, &server, real).map_err(|error| error.to_string()),
             application_role: application_role(eyes, &target, &env_files, vault, name, real),
-            rows: backup
-                .as_ref()
-                .and_then(|run| rows(eyes, &server, run, name, real)),
+            collate_before: newest.get(name).and_then(|(_, folder)| {
+                let backup = DatabaseBackup::read(folder, name).ok()??;
+                Some(backup.manifest.collate)
+            }),
+            rows: newest
+                .get(name)
+                .map(|(_, folder)| rows(eyes, &server, folder, name, real)),
+            backup: newest.get(name).map(|(id, _)| id.to_string()),
         };
         (name.clone(), seen)
     });
     InstanceSeen {
         databases: databases.collect(),
         expected_tables: expected_tables(eyes, labeler.as_ref()),
-        backup: backup.map(|run| run.id.to_string()),
+        held: held(eyes.workspace),
+        collations: target.server.is_some().then(|| {
+            let maintenance = &eyes.settings.target.maintenance_database;
+            ailments::collations(eyes.runner, &server, maintenance).map_err(|error| error.to_string())
+        }),
         docker,
         target,
         labeler,
+        env_files,
     }
-}
-
-/// The newest run whose backup is complete.
-fn last_backup(eyes: &Eyes<'_>) -> Option<RunDir> {
-    let mut runs = RunDir::all(&eyes.workspace.runs());
-    runs.reverse();
-    runs.into_iter()
-        .find(|run| BackupManifest::path(&run.backup()).is_file())
 }
 
 /// The same server as the application logs in: role and password of `.env`, over an address that wants the password.
@@ -154,6 +181,10 @@ fn application_role(
             )
         }
     };
+    let server = Server {
+        options: servers::options(settings),
+        ..server
+    };
     Some(health::refused(eyes.runner, &server, real).map_err(|error| {
         let last = error.tail().lines().last().unwrap_or_default().to_owned();
         if last.is_empty() { error.to_string() } else { last }
@@ -163,14 +194,12 @@ fn application_role(
 fn rows(
     eyes: &Eyes<'_>,
     server: &Server,
-    run: &RunDir,
+    folder: &Path,
     name: &str,
     real: &str,
-) -> Option<Result<Vec<RowsSeen>, String>> {
-    let backup = match DatabaseBackup::read(&run.backup(), name) {
-        Ok(backup) => backup?,
-        Err(error) => return Some(Err(format!("{error:#}"))),
-    };
+) -> Result<Vec<RowsSeen>, String> {
+    let backup = DatabaseBackup::read(folder, name).map_err(|error| format!("{error:#}"))?;
+    let backup = backup.ok_or_else(|| format!("{} has lost its document of {name}", folder.display()))?;
     let counted = backup
         .manifest
         .tables
@@ -180,16 +209,13 @@ fn rows(
         .map(|(table, facts)| (table.as_str(), facts.rows))
         .collect();
     let tables: Vec<&str> = before.iter().map(|(table, _)| *table).collect();
-    let now = match health::counts(eyes.runner, server, real, &tables) {
-        Ok(now) => now,
-        Err(error) => return Some(Err(error.to_string())),
-    };
+    let now = health::counts(eyes.runner, server, real, &tables).map_err(|error| error.to_string())?;
     let all = before.iter().map(|(table, rows)| RowsSeen {
         table: (*table).to_owned(),
         before: *rows,
         now: now.get(*table).copied().flatten(),
     });
-    Some(Ok(all.collect()))
+    Ok(all.collect())
 }
 
 /// Renders Alembic's history as SQL and reads the tables from it; nothing connects to a database.
@@ -216,11 +242,18 @@ pub fn look_at_application(eyes: &Eyes<'_>) -> ApplicationSeen {
         let path = settings.probes.first().map_or("/", |probe| probe.path.as_str());
         infra::http::get(&format!("http://127.0.0.1:{port}{path}"), 5).is_ok()
     };
-    let port = settings.ports.iter().copied().find(|port| answers_on(*port));
+    let mut ports = settings.ports.iter().copied();
+    let port = match settings.address() {
+        Some(_) => None,
+        None => ports.find(|port| answers_on(*port)),
+    };
+    let base = base_of(settings, port);
     let ask = |probe: &Probe| {
-        let port = port?;
-        let answer = infra::http::get(&format!("http://127.0.0.1:{port}{}", probe.path), 20);
-        Some((probe.clone(), answer))
+        let site = Site {
+            base: base.as_deref()?,
+            runner: eyes.runner,
+        };
+        Some((probe.clone(), site.get(&probe.path, 20)))
     };
     let redis = &eyes.settings.redis;
     ApplicationSeen {
@@ -228,7 +261,56 @@ pub fn look_at_application(eyes: &Eyes<'_>) -> ApplicationSeen {
         port,
         redis: infra::redis::ping(&redis.host, redis.port, Duration::from_secs(3))
             .map_err(|error| error.to_string()),
+        log: log(eyes),
     }
+}
+
+/// Where the application is asked: at the address of the settings, or on the port where it was found.
+pub fn base_of(settings: &Application, port: Option<u16>) -> Option<String> {
+    let found = || Some(format!("http://127.0.0.1:{}", port?));
+    settings.address().map(str::to_owned).or_else(found)
+}
+
+/// The newest log of the settings, looked through from the application's last start.
+fn log(eyes: &Eyes<'_>) -> Option<Result<LogSeen, String>> {
+    let root = repositories::first_dir(eyes, &eyes.settings.labeler.repository)?;
+    let files = eyes.settings.application.logs.iter().map(|file| root.join(file));
+    let changed = |path: &PathBuf| std::fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let path = files.filter(|path| path.is_file()).max_by_key(changed)?;
+    let read = std::fs::File::open(&path).and_then(|file| errors(BufReader::new(file)));
+    Some(match read {
+        Ok(errors) => Ok(LogSeen { path, errors }),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    })
+}
+
+/// What uvicorn writes when it starts: what stands before it, nobody can repair any more.
+const START: &str = "Started server process";
+
+/// Lines of a level above warning, and the first line of each traceback. Streams: logs grow large.
+fn errors(mut log: impl BufRead) -> std::io::Result<Vec<(usize, String)>> {
+    let (mut errors, mut bytes, mut number) = (Vec::new(), Vec::new(), 0);
+    loop {
+        bytes.clear();
+        if log.read_until(b'\n', &mut bytes)? == 0 {
+            return Ok(errors);
+        }
+        number += 1;
+        let line = String::from_utf8_lossy(&bytes);
+        if line.contains(START) {
+            errors.clear();
+        } else if is_error(&line) {
+            errors.push((number, line.trim_end().to_owned()));
+        }
+    }
+}
+
+/// The level is among the first words, behind date, time and logger.
+fn is_error(line: &str) -> bool {
+    let mut words = line.split(|c: char| !c.is_ascii_alphanumeric()).take(14);
+    let access = line.contains("\"GET /") || line.contains("\"POST /");
+    let level = words.any(|word| matches!(word, "ERROR" | "CRITICAL" | "FATAL"));
+    (level && !access) || line.starts_with("Traceback (most recent call last)")
 }
 
 /// Reads the last backup again and lists what is left of the old world.
@@ -239,11 +321,10 @@ pub fn look_at_backups(eyes: &Eyes<'_>, docker: &DockerSeen) -> BackupsSeen {
         .iter()
         .filter(|run| !complete(run))
         .map(|run| run.id.to_string());
-    let last = runs
-        .iter()
-        .rev()
-        .find(complete)
-        .map(|run| (run.id.to_string(), read_again(run)));
+    let last = runs.iter().rev().find(complete).map(|run| BackupSeen {
+        run: run.id.to_string(),
+        differences: examine_own(run, &run.backup(), &[]).map_err(|error| format!("{error:#}")),
+    });
     let sources = || eyes.settings.databases.values().map(|database| &database.source);
     let old = docker.containers.iter().filter(|container| {
         let ours = sources().any(|source| source.containers.contains(&container.name));
@@ -266,35 +347,21 @@ pub fn look_at_backups(eyes: &Eyes<'_>, docker: &DockerSeen) -> BackupsSeen {
     }
 }
 
-fn read_again(run: &RunDir) -> Vec<ArchiveSeen> {
-    let folder = run.backup();
-    let manifest = match BackupManifest::read(&folder) {
-        Ok(Some(manifest)) => manifest,
-        Ok(None) => return Vec::new(),
-        Err(error) => {
-            return vec![ArchiveSeen {
-                name: "manifest.json".to_owned(),
-                checked: Err(format!("{error:#}")),
-            }];
-        }
-    };
-    let names = manifest.databases.iter();
-    names
-        .map(|(name, sum)| ArchiveSeen {
-            name: name.clone(),
-            checked: check(&folder, name, sum).map_err(|error| format!("{error:#}")),
-        })
-        .collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn check(folder: &std::path::Path, name: &str, sum: &str) -> anyhow::Result<()> {
-    let (found, _) = infra::files::sha256(&DatabaseBackup::path(folder, name))?;
-    anyhow::ensure!(
-        found == sum,
-        "{name}.json has another SHA-256 than manifest.json says"
-    );
-    let backup = DatabaseBackup::read(folder, name)?;
-    backup
-        .ok_or_else(|| anyhow::anyhow!("{name}.json is missing"))?
-        .check_files(folder)
+    #[test]
+    fn errors_of_a_log_are_those_since_the_last_start() {
+        let text = "ERROR:    old one\nINFO:     Started server process [7]\nINFO:     \"GET /ERROR\" 200\n\
+                    2026-11-23 10:00:00,123 app.db ERROR login failed\nTraceback (most recent call last):\n  File\n\
+                    WARNING: an ERRORLESS day\n2026-11-23T10:00:00Z [CRITICAL] disk\n";
+        let found: Vec<usize> = errors(text.as_bytes())
+            .unwrap()
+            .into_iter()
+            .map(|(line, _)| line)
+            .collect();
+        assert_eq!(found, [4, 5, 8]);
+        assert!(errors("".as_bytes()).unwrap().is_empty());
+    }
 }

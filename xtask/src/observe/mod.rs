@@ -1,15 +1,20 @@
 //! A read-only look at the world. Everything the plan decides on is in [`Observed`]; secrets are not.
 
 mod application;
+mod checkup;
 mod config_files;
 mod docker;
 mod env;
+mod held;
+mod kept_rows;
 mod live;
+mod machine;
 mod ports;
 mod repositories;
 pub mod servers;
 mod sources;
 mod target;
+mod volume;
 
 use std::collections::BTreeMap;
 
@@ -20,19 +25,27 @@ use crate::config::{Settings, Vault, Workspace};
 use crate::model::Finding;
 
 pub use application::RunningApplication;
+pub use checkup::{Checkup, Inside, LoginSeen, SCARCE, look_for_problems};
 pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile, read_config};
 pub use docker::DockerSeen;
 pub use env::{EnvSeen, MappingSeen, is_placeholder, learn_kept};
+pub use kept_rows::Held;
+#[cfg(test)]
+pub use live::LogSeen;
 pub use live::{
-    ApplicationSeen, ArchiveSeen, BackupsSeen, DatabaseSeen, InstanceSeen, RowsSeen, look_at_application,
-    look_at_backups, look_at_instance,
+    ApplicationSeen, BackupSeen, BackupsSeen, DatabaseSeen, InstanceSeen, RowsSeen, base_of,
+    look_at_application, look_at_backups, look_at_instance,
 };
+#[cfg(test)]
+pub use machine::EnvironmentSeen;
+pub use machine::{EnvFileSeen, MachineSeen, look_at_machine};
 pub use ports::Holder;
-pub use repositories::{LabelerSeen, PlatformSeen};
-pub use sources::{SourceSeen, SourceState};
+pub use repositories::{LabelerSeen, PlatformSeen, labeler as look_at_labeler};
+pub use sources::{ExternalSeen, SourceSeen, SourceState};
 #[cfg(test)]
 pub use target::TargetDatabase;
-pub use target::{RedisSeen, TargetSeen};
+pub use target::{RedisSeen, TargetSeen, weak_passwords};
+pub use volume::project_of_target;
 
 /// What was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,7 +101,8 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     let sources = sources::look(eyes, &docker, &env_files, vault, &mut findings);
     let target = target::look(eyes, &docker, vault, &mut findings);
     let redis = target::redis(eyes, &docker);
-    let application = application::look(eyes);
+    findings.extend(application::missing_program(eyes));
+    let application = application::look(eyes, &docker, labeler.as_ref());
     let free_bytes = infra::disk::free_bytes(&eyes.workspace.runs());
     Observed {
         docker,

@@ -32,5 +32,6 @@ pub(super) fn holder(docker: &DockerSeen, port: u16, runner: &infra::Runner) -> 
     if infra::ports::is_free(port) {
         return None;
     }
-    Some(Holder::Process(infra::ports::listener(runner, port)))
+    let listener = infra::ports::listener(runner, port);
+    Some(Holder::Process(listener.map(|listener| listener.to_string())))
 }

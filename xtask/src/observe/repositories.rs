@@ -46,9 +46,12 @@ pub struct PlatformSeen {
     pub infrastructure: Option<PathBuf>,
     /// Its Compose file.
     pub compose_file: Option<PathBuf>,
+    /// SHA-256 of the Compose file.
+    pub compose_sha256: Option<String>,
 }
 
-pub(super) fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
+/// Looks for the labeler's checkout.
+pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
     let settings = &eyes.settings.labeler;
     let root = first_dir(eyes, &settings.repository)?;
     let backend = root.join(&settings.backend);
@@ -96,9 +99,11 @@ pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {
     let compose_file = infrastructure
         .as_ref()
         .and_then(|dir| first_file(dir, &settings.compose_files));
+    let sum = compose_file.as_ref().map(|file| infra::files::sha256(file));
     Some(PlatformSeen {
         root,
         infrastructure,
+        compose_sha256: sum.and_then(Result::ok).map(|(sum, _)| sum),
         compose_file,
     })
 }

@@ -6,6 +6,8 @@ use infra::postgres::cluster::Cluster;
 use infra::postgres::{Clients, Reach, Server};
 use std::path::PathBuf;
 
+use super::MappingSeen;
+use super::env::KeySeen;
 use crate::config::{Control, SecretName, Settings, Source, Target, Vault};
 
 /// The address clients use inside a container. TCP on purpose: a first-run bootstrap server listens on its socket only.
@@ -30,7 +32,55 @@ pub fn target(settings: &Settings, vault: &Vault, run: &str) -> Server {
         user: target.user.clone(),
         password: vault.get(&SecretName::Target).cloned(),
         clients: clients(target, run),
-        options: Vec::new(),
+        options: options(target),
+    }
+}
+
+/// What reaching the target needs beside host and port.
+pub fn options(target: &Target) -> Vec<(String, String)> {
+    match target.control {
+        Control::External => target.connection.options(),
+        _ => Vec::new(),
+    }
+}
+
+/// An external source: what the settings say, and where they are empty, what `.env` says. `None`: neither says it.
+pub fn external_source(
+    settings: &Settings,
+    name: &str,
+    mapping: Option<&MappingSeen>,
+    vault: &Vault,
+) -> Option<Server> {
+    let source = &settings.databases.get(name)?.source;
+    let from_env = |key: fn(&MappingSeen) -> &KeySeen| mapping.and_then(|mapping| key(mapping).value.clone());
+    let text = |own: &String, key| {
+        Some(own.clone())
+            .filter(|own| !own.is_empty())
+            .or_else(|| from_env(key))
+    };
+    let port = match source.port {
+        0 => from_env(|mapping| &mapping.port)?.parse().ok()?,
+        port => port,
+    };
+    let server = over_tcp(
+        format!("source {name}"),
+        &text(&source.host, |mapping| &mapping.host)?,
+        port,
+        &text(&source.user, |mapping| &mapping.user)?,
+        vault.get(&SecretName::Source(name.to_owned())).cloned(),
+        &settings.target,
+    );
+    Some(Server {
+        options: source.connection.options(),
+        ..server
+    })
+}
+
+/// The database of an external source to connect to while the other one is closed.
+pub fn maintenance_database(source: &Source) -> &str {
+    match source.maintenance_database.as_str() {
+        "" => "postgres",
+        name => name,
     }
 }
 

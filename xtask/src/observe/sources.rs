@@ -1,16 +1,19 @@
 //! The old instances, in every situation they occur: running, stopped, only a volume left, gone.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use infra::CommandError;
 use infra::docker::{Container, Volume};
+use infra::postgres::activity::{self, Sessions};
 use infra::postgres::cluster::Cluster;
 use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
-use infra::postgres::{Script, Server};
+use infra::postgres::unprivileged::{self, Unprivileged};
+use infra::postgres::{Reach, Script, Server};
 use serde::{Deserialize, Serialize};
 
 use super::{DockerSeen, EnvSeen, Eyes, MappingSeen, servers};
-use crate::config::{Control, Database, SecretName, Vault};
+use crate::config::{Access, Control, Database, SecretName, Vault};
 use crate::model::Finding;
 
 /// What there is of an old instance.
@@ -36,11 +39,33 @@ pub enum SourceState {
     Absent,
 }
 
+impl SourceState {
+    /// Whether something of it is on this machine, and may hold rows.
+    pub fn is_here(&self) -> bool {
+        !matches!(self, Self::Absent | Self::External)
+    }
+
+    /// Where the old data lies.
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::Container(container) => format!("container {}, {}", container.name, container.status),
+            Self::Volume(volume) => format!("volume {volume}"),
+            Self::SeveralVolumes(volumes) => format!("one of the volumes {}", volumes.join(", ")),
+            Self::Cluster { cluster, .. } => format!("data directory {}", cluster.data.display()),
+            Self::External => "a server that we may only connect to".to_owned(),
+            Self::Absent => "nothing".to_owned(),
+        }
+    }
+}
+
 /// One old instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SourceSeen {
     /// What there is.
     pub state: SourceState,
+    /// When its server was last started or stopped; `None` when that cannot be told.
+    #[serde(default)]
+    pub last_used: Option<SystemTime>,
     /// Whether it answers now.
     pub running: bool,
     /// The instance, when it runs.
@@ -53,6 +78,34 @@ pub struct SourceSeen {
     pub login_problem: Option<String>,
     /// Why the instance cannot be asked.
     pub problem: Option<String>,
+    /// What a role without superuser may not read here or create elsewhere; asked when a server is external.
+    #[serde(default)]
+    pub unprivileged: Option<Unprivileged>,
+    /// An external server.
+    #[serde(default)]
+    pub external: Option<ExternalSeen>,
+}
+
+/// A server that we may only connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalSeen {
+    /// Host.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// The role we are there.
+    pub user: String,
+    /// Who is connected to the database, asked from the maintenance database.
+    pub sessions: Option<Sessions>,
+    /// Why the maintenance database cannot be used: then the database cannot be closed and opened again.
+    pub maintenance_problem: Option<String>,
+}
+
+impl ExternalSeen {
+    /// Whether our role may close the database, and open it again.
+    pub fn is_closable(&self) -> bool {
+        self.sessions.as_ref().is_some_and(|sessions| sessions.owned)
+    }
 }
 
 pub(super) fn look(
@@ -66,7 +119,7 @@ pub(super) fn look(
         .settings
         .databases
         .iter()
-        .filter(|(name, _)| eyes.wants(name));
+        .filter(|(name, database)| eyes.wants(name) && database.access == Access::Owner);
     wanted
         .map(|(name, database)| {
             let mapping = env_files.iter().find_map(|file| file.mappings.get(name));
@@ -100,12 +153,15 @@ fn one(
             SourceState::External => true,
             _ => false,
         },
+        last_used: last_used(&state),
         state,
         server: None,
         database: None,
         revisions: None,
         login_problem: None,
         problem: None,
+        unprivileged: None,
+        external: None,
     };
     if !seen.running {
         return seen;
@@ -135,21 +191,68 @@ fn one(
     seen
 }
 
+/// When a container was last started, or the files of a cluster last written by a server's start or end. Nothing tells
+/// that of a volume without its container.
+fn last_used(state: &SourceState) -> Option<SystemTime> {
+    match state {
+        // One that was never started has a time that is none.
+        SourceState::Container(container) => humantime::parse_rfc3339(container.started_at.as_deref()?).ok(),
+        SourceState::Cluster { cluster, .. } => {
+            let written =
+                |file: &str| std::fs::metadata(cluster.data.join(file)).and_then(|file| file.modified());
+            let control = written("global/pg_control").ok()?;
+            match written("postmaster.opts") {
+                Ok(options) => Some(control.max(options)),
+                // A cluster that no server was ever started on has none.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(control),
+                Err(_) => None,
+            }
+        }
+        _ => None,
+    }
+}
+
 fn ask(
     eyes: &Eyes<'_>,
     server: &Server,
     database: &Database,
     seen: &mut SourceSeen,
 ) -> Result<(), CommandError> {
-    // template1 always exists and always allows connections; the wanted database may be the problem.
-    let instance = facts::server(eyes.runner, server, "template1")?;
-    if instance.databases.contains_key(&database.source.database) {
-        let facts = facts::database(eyes.runner, server, &database.source.database)?;
+    let external = seen.state == SourceState::External;
+    if external {
+        seen.external = Some(look_outside(eyes, server, database));
+    }
+    // template1 always exists and always allows connections; the wanted database may be the problem. On a server that
+    // is not ours we go nowhere else.
+    let wanted = database.source.database.as_str();
+    let instance = facts::server(eyes.runner, server, if external { wanted } else { "template1" })?;
+    if instance.databases.contains_key(wanted) {
+        let facts = facts::database(eyes.runner, server, wanted)?;
         seen.revisions = Some(facts::alembic_revisions(eyes.runner, server, &facts)?);
         seen.database = Some(facts);
+        if external || eyes.settings.target.control == Control::External {
+            seen.unprivileged = Some(unprivileged::unprivileged(eyes.runner, server, wanted)?);
+        }
     }
     seen.server = Some(instance);
     Ok(())
+}
+
+/// An external server, and who else is connected to the database.
+fn look_outside(eyes: &Eyes<'_>, server: &Server, database: &Database) -> ExternalSeen {
+    let maintenance = servers::maintenance_database(&database.source);
+    let asked = activity::sessions(eyes.runner, server, maintenance, &database.source.database);
+    let (host, port) = match &server.reach {
+        Reach::Tcp { host, port } => (host.clone(), *port),
+        _ => (String::new(), 0),
+    };
+    ExternalSeen {
+        host,
+        port,
+        user: server.user.clone(),
+        maintenance_problem: asked.as_ref().err().map(ToString::to_string),
+        sessions: asked.ok(),
+    }
 }
 
 /// The source as its bootstrap superuser.
@@ -187,12 +290,7 @@ fn administrator(
             password,
             target,
         )),
-        SourceState::External => {
-            let mapping = mapping?;
-            let port = mapping.port.value.as_ref()?.parse().ok()?;
-            let (host, user) = (mapping.host.value.as_ref()?, mapping.user.value.as_ref()?);
-            Some(servers::over_tcp(label, host, port, user, password, target))
-        }
+        SourceState::External => servers::external_source(eyes.settings, name, mapping, vault),
         _ => None,
     }
 }

@@ -9,8 +9,8 @@ use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
 use infra::redis::Pong;
 use serde::{Deserialize, Serialize};
 
-use super::{DockerSeen, Eyes, Holder, ports, servers};
-use crate::config::{Control, Vault};
+use super::{DockerSeen, Eyes, Holder, is_placeholder, ports, servers};
+use crate::config::{Access, Control, SecretName, Settings, Vault};
 use crate::model::Finding;
 
 /// The new instance.
@@ -30,6 +30,12 @@ pub struct TargetSeen {
     pub port_holder: Option<Holder>,
     /// Why it cannot be asked.
     pub problem: Option<String>,
+    /// External: why a login that `.env` will name does not work, by database.
+    #[serde(default)]
+    pub logins: BTreeMap<String, String>,
+    /// External: what is wrong with passwords that `.env` will name, each in a sentence without the password.
+    #[serde(default)]
+    pub weak: Vec<String>,
 }
 
 /// One of our databases on the target.
@@ -68,6 +74,8 @@ pub(super) fn look(
             _ => ports::holder(docker, settings.port, eyes.runner),
         },
         problem: None,
+        logins: BTreeMap::new(),
+        weak: Vec::new(),
     };
     match settings.control {
         Control::Compose | Control::Container => {
@@ -87,19 +95,85 @@ pub(super) fn look(
         Control::External => (seen.running, seen.exists) = (true, true),
         Control::None => {}
     }
+    if settings.control == Control::External {
+        seen.weak = weak_passwords(eyes.settings, vault);
+    }
+    if settings.control == Control::External && settings.host.is_empty() {
+        // Without a host psql would look for a socket of this machine.
+        seen.problem = Some("no setting says which server it is".to_owned());
+        return seen;
+    }
     if seen.running
         && let Err(error) = ask(eyes, vault, &mut seen)
     {
         seen.problem = Some(error.to_string());
     }
+    if settings.control == Control::External && seen.problem.is_none() {
+        seen.logins = logins(eyes, vault);
+    }
     seen
+}
+
+/// Passwords that are a template's, a development one, or as good as none.
+pub fn weak_passwords(settings: &Settings, vault: &Vault) -> Vec<String> {
+    const COMMON: [&str; 8] = [
+        "devpass",
+        "postgres",
+        "password",
+        "admin",
+        "secret",
+        "labeler",
+        "minioadmin",
+        "changeme",
+    ];
+    let logins = settings.databases.iter();
+    let logins = logins.map(|(name, database)| (SecretName::Login(name.clone()), &database.login));
+    let all = [(SecretName::Target, &settings.target.user)]
+        .into_iter()
+        .chain(logins);
+    let judged = all.filter_map(|(name, role)| {
+        let password = vault.get(&name)?.expose();
+        let why = match () {
+            () if is_placeholder(password) => "is a template's placeholder",
+            () if COMMON.contains(&password.to_lowercase().as_str()) => "is a development password",
+            () if password == role => "is the role's own name",
+            () if password.len() < 8 => "has less than 8 characters",
+            () => return None,
+        };
+        Some(format!("the password of {role} ({}) {why}", name.variable()))
+    });
+    judged.collect()
+}
+
+/// Tries the logins that `.env` will name, each on its own database.
+fn logins(eyes: &Eyes<'_>, vault: &Vault) -> BTreeMap<String, String> {
+    let others =
+        eyes.settings.databases.iter().filter(|(_, database)| {
+            !database.login.is_empty() && database.login != eyes.settings.target.user
+        });
+    let tried = others.filter_map(|(name, database)| {
+        let Some(password) = vault.get(&SecretName::Login(name.clone())) else {
+            let variable = SecretName::Login(name.clone()).variable();
+            return Some((name.clone(), format!("its password is not known ({variable})")));
+        };
+        let target = servers::target(eyes.settings, vault, "");
+        let server = target.as_role(&database.login, Some(password.clone()));
+        let error = server.answers(eyes.runner, &database.name).err()?;
+        let last = error.tail().lines().last().unwrap_or_default().to_owned();
+        Some((
+            name.clone(),
+            if last.is_empty() { error.to_string() } else { last },
+        ))
+    });
+    tried.collect()
 }
 
 fn ask(eyes: &Eyes<'_>, vault: &Vault, seen: &mut TargetSeen) -> Result<(), CommandError> {
     let server = servers::target(eyes.settings, vault, "");
     let instance = facts::server(eyes.runner, &server, &eyes.settings.target.maintenance_database)?;
     for (name, database) in &eyes.settings.databases {
-        if instance.databases.contains_key(&database.name) {
+        // Another team's database is asked for, not looked into.
+        if instance.databases.contains_key(&database.name) && database.access == Access::Owner {
             let facts = facts::database(eyes.runner, &server, &database.name)?;
             let revisions = facts::alembic_revisions(eyes.runner, &server, &facts)?;
             seen.databases

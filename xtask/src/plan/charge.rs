@@ -3,7 +3,7 @@
 use infra::postgres::Reach;
 
 use super::action::Instance;
-use crate::config::{Control, SecretName, Settings};
+use crate::config::{Access, Control, Database, SecretName, Settings, Vault};
 use crate::model::Finding;
 use crate::observe::{Observed, SourceState, servers};
 
@@ -33,14 +33,10 @@ pub fn names_target(seen: &Observed, settings: &Settings, name: &str) -> Option<
 
 /// The target as an instance of a plan. `run` marks its client containers.
 pub fn target(settings: &Settings, run: &str) -> Instance {
-    let server = servers::target(settings, &crate::config::Vault::default(), run);
-    Instance {
-        label: server.label,
-        reach: server.reach,
-        user: server.user,
-        password: SecretName::Target,
-        clients: server.clients,
-    }
+    Instance::of(
+        servers::target(settings, &Vault::default(), run),
+        SecretName::Target,
+    )
 }
 
 /// The instance that serves a database now.
@@ -78,6 +74,22 @@ pub fn in_charge(
         });
     }
     let source = seen.sources.get(name);
+    if let Some(external) = source.and_then(|source| source.external.as_ref()) {
+        let mut server = servers::over_tcp(
+            format!("source {name}"),
+            &external.host,
+            external.port,
+            &external.user,
+            None,
+            &settings.target,
+        );
+        server.options = database.source.connection.options();
+        return Ok(Charged {
+            instance: Instance::of(server, SecretName::Source(name.to_owned())),
+            database: database.source.database.clone(),
+            target: false,
+        });
+    }
     let (reach, user) = match source.map(|source| &source.state) {
         Some(SourceState::Container(container)) if container.status == "running" => (
             Reach::Container {
@@ -96,14 +108,23 @@ pub fn in_charge(
             },
             database.source.user.clone(),
         ),
-        _ => {
-            return Err(Box::new(
-                Finding::error(
-                    id,
-                    format!(".env names the old instance of {name}, and that one does not run"),
-                )
-                .wanted("the instance that serves it, running"),
-            ));
+        state => {
+            let found = format!(".env names the old instance of {name}, and that one does not run");
+            let finding = Finding::error(id, found).wanted("the instance that serves it, running");
+            let start = match state {
+                Some(SourceState::Container(container)) => Some(infra::docker::start(&container.name)),
+                Some(SourceState::Cluster { .. }) => {
+                    let cluster = servers::source_cluster(&database.source);
+                    let log = cluster.data.with_extension("log");
+                    Some(cluster.start(&[], &log))
+                }
+                _ => None,
+            };
+            let hint = start.map_or_else(
+                || "cargo xtask status --settings".to_owned(),
+                |cmd| cmd.to_string(),
+            );
+            return Err(Box::new(finding.hint(hint)));
         }
     };
     Ok(Charged {
@@ -113,6 +134,7 @@ pub fn in_charge(
             user,
             password: SecretName::Source(name.to_owned()),
             clients: servers::clients(&settings.target, run),
+            options: Vec::new(),
         },
         database: database.source.database.clone(),
         target: false,
@@ -135,5 +157,10 @@ pub fn target_is_silent(seen: &Observed, id: String) -> Finding {
 /// Whether a source of this kind is reached through Docker.
 pub fn uses_docker(settings: &Settings) -> bool {
     let container = |control: Control| matches!(control, Control::Compose | Control::Container);
-    container(settings.target.control) || settings.databases.values().any(|d| container(d.source.control))
+    let ours = |database: &Database| database.access == Access::Owner;
+    container(settings.target.control)
+        || settings
+            .databases
+            .values()
+            .any(|database| ours(database) && container(database.source.control))
 }

@@ -3,7 +3,9 @@
 
 pub mod action;
 mod build;
+pub mod carried;
 pub mod charge;
+pub mod handover;
 mod preflight;
 mod render;
 
@@ -14,12 +16,20 @@ use serde::{Deserialize, Serialize};
 use crate::model::RunId;
 
 pub use action::Action;
-pub use build::{Request, build, inputs, socket_dir};
-pub use preflight::{nothing_to_do, preflight};
+pub use build::{Onboarding, Parts, Request, build, env_block, inputs, onboarding, shown, socket_dir};
+pub use preflight::{nothing_to_do, onboarding as preflight_onboarding, onto_itself, preflight};
 pub use render::render;
 
-/// Id of the step that fetches images: the only one before something stops.
+/// Id of the step that pulls the platform's checkout.
+pub const PULL: &str = "pull";
+/// Id of the step that fetches images.
 pub const IMAGES: &str = "images";
+/// Steps before something stops.
+pub const BEFORE_ANYTHING_STOPS: [&str; 2] = [PULL, IMAGES];
+/// Id of the step that asks the application.
+pub const APPLICATION: &str = "application";
+/// Id of the step that stops the application.
+pub const STOP_APPLICATION: &str = "stop-application";
 
 /// How roles come over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

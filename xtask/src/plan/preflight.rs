@@ -1,14 +1,19 @@
 //! Everything that forbids a migration, reported together. Each check is a small function over what was seen.
 
 mod environment;
+mod external;
 mod instances;
+mod onboarding;
 mod repositories;
 
 use crate::config::Settings;
 use crate::model::Finding;
-use crate::observe::Observed;
+use crate::observe::{Observed, SourceState};
 
 use super::{Request, charge};
+
+pub use external::onto_itself;
+pub use onboarding::onboarding;
 
 /// What a check looks at.
 pub(super) struct Case<'a> {
@@ -27,6 +32,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
     let mut findings = seen.findings.clone();
     for check in [
         repositories::docker,
+        repositories::pull,
         repositories::labeler,
         repositories::python,
         repositories::alembic,
@@ -45,6 +51,10 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         instances::extensions,
         instances::connections,
         instances::redis,
+        external::sources,
+        external::target,
+        external::carried,
+        external::same_server,
     ] {
         check(&case, &mut findings);
     }
@@ -63,7 +73,11 @@ pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
             .get(*name)
             .is_some_and(|d| !d.facts.is_empty())
     };
-    let stopped = seen.sources.values().all(|source| !source.running);
+    // An external source runs on; once it was moved it is closed.
+    let stopped = seen
+        .sources
+        .values()
+        .all(|source| !source.running || source.state == SourceState::External);
     let required = |name: &&String| settings.databases.get(*name).is_some_and(|d| d.required);
     let done = !wanted.is_empty()
         && stopped

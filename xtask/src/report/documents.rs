@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use infra::postgres::manifest::{DatabaseManifest, TableKind};
 use serde::Serialize;
 
+use crate::checks::Counts;
 use crate::engine::{RunState, StepState};
 use crate::model::backup::DatabaseBackup;
 use crate::model::{Finding, RunDir};
@@ -57,6 +58,25 @@ impl RunDocument {
             findings: Vec::new(),
         }
     }
+}
+
+/// What `onboard --json` prints.
+#[derive(Debug, Serialize)]
+pub struct OnboardDocument {
+    /// Version of this document.
+    pub schema_version: u32,
+    /// Whether no check found a fault.
+    pub ready: bool,
+    /// Whether anything was done.
+    pub changed: bool,
+    /// The steps that were needed.
+    pub steps: Vec<StepDocument>,
+    /// How many checks said what.
+    pub checks: Counts,
+    /// What was noticed before and after.
+    pub findings: Vec<Finding>,
+    /// What to type to start the application.
+    pub start: Vec<String>,
 }
 
 /// One step.

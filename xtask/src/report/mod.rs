@@ -1,5 +1,6 @@
 //! What people and programs read. Decides nothing.
 
+mod diagnoses;
 pub mod documents;
 mod github;
 mod html;
@@ -10,7 +11,9 @@ mod run_report;
 mod summary;
 mod verdicts;
 
+pub use diagnoses::{DoctorDocument, Repaired, diagnoses};
 pub use github::{annotations, job_summary, masks};
+pub use html::checks_page;
 pub use junit::junit;
 pub use progress::Terminal;
 pub use run_report::write_reports;

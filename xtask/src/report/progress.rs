@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::engine::Event;
 use crate::model::time;
+use crate::model::typed::typed;
 use crate::steps::Progress;
 
 /// Standard error as people see it.
@@ -36,6 +37,7 @@ impl Terminal {
 
     /// A line of text.
     pub fn line(&self, text: &str) {
+        let text = typed(text);
         let mut out = std::io::stderr().lock();
         // Nobody to tell when standard error is gone.
         let _ = if self.live {
@@ -104,6 +106,11 @@ impl Progress for Terminal {
         if self.live {
             status_line(text);
         }
+    }
+
+    fn warn(&self, text: &str) {
+        let mark = self.paint("warning", "33;1");
+        self.line(&format!("  {mark}  {text}"));
     }
 }
 

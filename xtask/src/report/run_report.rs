@@ -8,9 +8,11 @@ use backend_env::Document;
 use infra::postgres::manifest::{DatabaseManifest, TableKind};
 
 use super::documents::RunDocument;
+use super::html::Tone;
 use crate::engine::{Entry, JournalEvent};
 use crate::model::RunDir;
 use crate::model::backup::DatabaseBackup;
+use crate::model::typed::typed;
 use crate::plan::{Action, Plan};
 
 /// A run for the HTML and the Markdown report.
@@ -33,6 +35,8 @@ pub struct RunReport<'a> {
 
 /// A step as a bar.
 pub struct Bar {
+    /// Its id in the journal.
+    pub id: String,
     /// What it does.
     pub title: String,
     /// Seconds after the run began.
@@ -113,10 +117,26 @@ impl<'a> RunReport<'a> {
         })
     }
 
-    /// The outcome in one sentence, and the word that colours it: `good`, `bad` or `quiet`.
-    pub fn outcome(&self) -> (String, &'static str) {
+    /// Seconds from the first fence to the application's answer: so long the application had no databases.
+    pub fn without_databases(&self) -> f64 {
+        let ran = || self.bars.iter().filter(|bar| bar.result != "pending");
+        let first = ran().find(|bar| bar.id.starts_with("fence"));
+        let answered = ran()
+            .find(|bar| bar.id == "application")
+            .or_else(|| ran().next_back());
+        match (first, answered) {
+            (Some(first), Some(last)) => (last.start + last.seconds - first.start).max(0.0),
+            _ => 0.0,
+        }
+    }
+
+    /// The outcome in one sentence, and how it looks.
+    pub fn outcome(&self) -> (String, Tone) {
         if self.rolled_back {
-            return ("Rolled back: the old instances are in charge".to_owned(), "quiet");
+            return (
+                "Rolled back: the old instances are in charge".to_owned(),
+                Tone::Quiet,
+            );
         }
         if self.document.verified {
             let tables = self.databases.iter().flat_map(|d| &d.tables);
@@ -125,11 +145,11 @@ impl<'a> RunReport<'a> {
                 1 => "Done and checked: one table compared equal".to_owned(),
                 _ => format!("Done and checked: {equal} tables compared equal"),
             };
-            return (text, "good");
+            return (text, Tone::Good);
         }
         let failed = self.bars.iter().find(|bar| bar.result == "failed");
         let at = failed.map_or("before its first step", |bar| bar.title.as_str());
-        (format!("Stopped at: {at}"), "bad")
+        (format!("Stopped at: {at}"), Tone::Bad)
     }
 }
 
@@ -161,6 +181,7 @@ fn bars(plan: &Plan, entries: &[Entry], first: SystemTime, document: &RunDocumen
     let steps = plan.steps.iter().zip(&document.steps);
     steps
         .map(|(step, state)| Bar {
+            id: step.id.clone(),
             title: step.title.clone(),
             start: starts.get(step.id.as_str()).copied().unwrap_or_default(),
             seconds: lengths.get(step.id.as_str()).copied().unwrap_or_default(),
@@ -248,6 +269,14 @@ pub fn rows(database: &DatabaseReport) -> (u64, Option<u64>) {
 
 /// The commands that go back and clean up.
 pub fn commands(report: &RunReport<'_>) -> Vec<(&'static str, String)> {
+    let mut commands = next(report);
+    for (_, line) in &mut commands {
+        *line = typed(line).into_owned();
+    }
+    commands
+}
+
+fn next(report: &RunReport<'_>) -> Vec<(&'static str, String)> {
     let run = &report.document.run;
     if report.rolled_back {
         return vec![("Migrate again", "cargo xtask migrate".to_owned())];

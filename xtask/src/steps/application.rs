@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use infra::http::{self, Answer};
+use infra::postgres::facts;
 use infra::{ports, wait};
 use serde_json::{Value, json};
 
 use super::{Failure, Probe, World};
 use crate::config;
-use crate::plan::action::CheckApplication;
+use crate::plan::action::{ANSWER_SECONDS, CheckApplication};
 
-/// How long one answer may take, in seconds.
-const ANSWER_SECONDS: u64 = 20;
 /// How long the application may take to stop.
 const STOP: Duration = Duration::from_secs(10);
 
@@ -24,7 +23,9 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
     let port = ports::free(1).ok().and_then(|ports| ports.first().copied());
     let port = port.ok_or_else(|| Failure::new("this machine has no free port"))?;
     let log = world.run.logs().join("application-output.log");
-    let child = world.runner.spawn_server(&action.command(port), &log)?;
+    // A killed run must not leave an application behind that writes to either world.
+    let cmd = infra::python::guarded(&action.python, &action.command(port));
+    let child = world.runner.spawn_server(&cmd, &log)?;
     let limit = Duration::from_secs(action.limit_seconds);
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
     let first = action.probes.first().map_or("/", |probe| probe.path.as_str());
@@ -34,8 +35,14 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
             .map(|_| false)
             .or_else(|| http::get(&url(first), 2).is_ok().then_some(true))
     });
+    let empty = empty_databases(action, world);
     let judged = match started {
-        Ok(true) => ask(action, url),
+        Ok(true) => empty.and_then(|empty| {
+            let answers = ask(&action.probes, &empty, |path| {
+                http::get(&url(path), ANSWER_SECONDS)
+            })?;
+            Ok((answers, empty))
+        }),
         Ok(false) => Err(Failure::new("the application ended before it answered")),
         Err(wait::Stopped::Interrupted) => Err(Failure::interrupted("ask the application")),
         Err(wait::Stopped::TimedOut) => Err(Failure::new(format!(
@@ -44,7 +51,7 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
         ))),
     };
     child.stop(STOP);
-    let answers = judged.map_err(|failure| {
+    let (answers, left_out) = judged.map_err(|failure| {
         let tail = tail(&log).map_or_else(String::new, |tail| {
             format!("\nits last lines:\n{}", world.runner.redactor().redact(&tail))
         });
@@ -55,7 +62,7 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
         }
         .hint(hint)
     })?;
-    Ok(json!({ "answers": answers }))
+    Ok(json!({ "answers": answers, "left_out": left_out }))
 }
 
 pub(super) fn verify(_: &CheckApplication, _: &World<'_>) -> Result<(), Failure> {
@@ -68,12 +75,33 @@ pub(super) fn undo(_: &CheckApplication, _: &World<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn ask(action: &CheckApplication, url: impl Fn(&str) -> String) -> Result<Vec<String>, Failure> {
+/// Keys of databases that hold nothing yet.
+fn empty_databases(action: &CheckApplication, world: &World<'_>) -> Result<Vec<String>, Failure> {
+    let mut keys = Vec::new();
+    for one in &action.may_be_empty {
+        let server = one.instance.server(world.vault);
+        if facts::database(&world.runner, &server, &one.database)?.is_empty() {
+            keys.push(one.key.clone());
+        }
+    }
+    Ok(keys)
+}
+
+/// Asks every question; the answers in short. The databases with these keys may say anything.
+pub(super) fn ask(
+    probes: &[config::Probe],
+    empty: &[String],
+    get: impl Fn(&str) -> Result<Answer, String>,
+) -> Result<Vec<String>, Failure> {
     let mut answers = Vec::new();
-    for probe in &action.probes {
-        let answer = http::get(&url(&probe.path), ANSWER_SECONDS)
+    for probe in probes {
+        let mut probe = probe.clone();
+        if let Some(every) = &mut probe.every {
+            every.except.extend(empty.iter().cloned());
+        }
+        let answer = get(&probe.path)
             .map_err(|error| Failure::new(format!("GET {} gets no answer: {error}", probe.path)))?;
-        judge(probe, &answer).map_err(|why| Failure::new(format!("GET {}: {why}", probe.path)))?;
+        judge(&probe, &answer).map_err(|why| Failure::new(format!("GET {}: {why}", probe.path)))?;
         answers.push(format!("{} {}", probe.path, answer.status));
     }
     Ok(answers)
@@ -116,7 +144,9 @@ pub fn judge(probe: &config::Probe, answer: &Answer) -> Result<(), String> {
         if keys.is_empty() {
             return Err(format!("the body has no key that ends in {}", every.keys_ending));
         }
-        keys.into_iter().try_for_each(|key| is(key, &every.equals))?;
+        keys.into_iter()
+            .filter(|key| !every.except.contains(key))
+            .try_for_each(|key| is(key, &every.equals))?;
     }
     Ok(())
 }
@@ -147,6 +177,7 @@ mod tests {
             every: Some(config::Every {
                 keys_ending: "_db".to_owned(),
                 equals: "connected".to_owned(),
+                except: Vec::new(),
             }),
             ..config::Probe::default()
         }
@@ -176,6 +207,19 @@ mod tests {
             assert!(judge(&databases(), &answer(200, body)).is_err(), "{body}");
         }
         assert!(judge(&databases(), &answer(404, "{}")).is_err());
+    }
+
+    #[test]
+    fn a_database_that_is_left_out_may_say_anything_and_the_others_may_not() {
+        let mut probe = databases();
+        probe.every.as_mut().unwrap().except = vec!["platform_db".to_owned()];
+        let platform = answer(
+            200,
+            r#"{"platform_db":"error: no table","labeler_db":"connected"}"#,
+        );
+        assert_eq!(judge(&probe, &platform), Ok(()));
+        let both = answer(200, r#"{"platform_db":"error: no table","labeler_db":"error"}"#);
+        assert!(judge(&probe, &both).unwrap_err().contains("labeler_db"));
     }
 
     #[test]

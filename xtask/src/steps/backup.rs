@@ -10,8 +10,9 @@ use infra::postgres::manifest::{self, DatabaseManifest};
 use infra::postgres::snapshot::Snapshot;
 use serde_json::{Value, json};
 
-use super::{Failure, Probe, World, orphans, parallel};
+use super::{Failure, Probe, Progress, World, orphans, parallel, unlogged};
 use crate::model::backup::{BackupManifest, DatabaseBackup, archive_files};
+use crate::model::examine;
 use crate::model::time;
 use crate::plan::action::{Backup, BackupDatabase};
 
@@ -19,9 +20,9 @@ use crate::plan::action::{Backup, BackupDatabase};
 const MANIFEST_WORKERS: usize = 2;
 
 /// A verified backup is a resume point: complete and unchanged on disk, it is never taken again.
-pub(super) fn probe(action: &Backup, _: &World<'_>) -> Result<Probe, Failure> {
+pub(super) fn probe(action: &Backup, world: &World<'_>) -> Result<Probe, Failure> {
     // Damage is not a conflict: what is not intact is taken again from the fenced source.
-    Ok(if check(action).is_ok() {
+    Ok(if check(action, world).is_ok() {
         Probe::Satisfied
     } else {
         Probe::Absent
@@ -50,8 +51,8 @@ pub(super) fn apply(action: &Backup, world: &World<'_>) -> Result<Value, Failure
     Ok(json!({ "bytes": bytes, "path": action.folder }))
 }
 
-pub(super) fn verify(action: &Backup, _: &World<'_>) -> Result<(), Failure> {
-    check(action).map_err(Failure::from)
+pub(super) fn verify(action: &Backup, world: &World<'_>) -> Result<(), Failure> {
+    check(action, world).map_err(Failure::from)
 }
 
 /// A backup harms nobody, and going back is when one wants it most.
@@ -59,64 +60,11 @@ pub(super) fn undo(_: &Backup, _: &World<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check(action: &Backup) -> anyhow::Result<()> {
+fn check(action: &Backup, world: &World<'_>) -> anyhow::Result<()> {
     let names: Vec<&str> = action.databases.iter().map(|d| d.name.as_str()).collect();
-    match examine(&action.folder, &names)?.first() {
+    match examine::examine_own(&world.run, &action.folder, &names)?.first() {
         None => Ok(()),
         Some(difference) => anyhow::bail!("{difference}"),
-    }
-}
-
-/// What is wrong with a backup's documents and files; empty: complete and unchanged. `names` are the databases it must
-/// hold beside those it says it holds.
-///
-/// # Errors
-/// When a file cannot be read, so that nothing can be said.
-pub fn examine(folder: &Path, names: &[&str]) -> anyhow::Result<Vec<String>> {
-    let Some(manifest) = readable(BackupManifest::read(folder)) else {
-        return Ok(vec!["manifest.json cannot be understood".to_owned()]);
-    };
-    let Some(manifest) = manifest? else {
-        return Ok(vec![
-            "there is no manifest.json: the backup is not complete".to_owned(),
-        ]);
-    };
-    let lacks = |name: &&&str| !manifest.databases.contains_key(**name);
-    let mut differences: Vec<String> = names
-        .iter()
-        .filter(lacks)
-        .map(|name| format!("manifest.json does not name {name}"))
-        .collect();
-    for (name, wanted) in &manifest.databases {
-        let document = DatabaseBackup::path(folder, name);
-        if !document.is_file() {
-            differences.push(format!("{name}.json, the manifest of {name}, is missing"));
-            continue;
-        }
-        let (found, _) = infra::files::sha256(&document)
-            .with_context(|| format!("failed to read {}", document.display()))?;
-        if found != *wanted {
-            differences.push(format!(
-                "{name}.json, the manifest of {name}, was changed after the backup"
-            ));
-            continue;
-        }
-        match readable(DatabaseBackup::read(folder, name)) {
-            Some(backup) => {
-                let backup = backup?.with_context(|| format!("{name}.json vanished"))?;
-                differences.extend(backup.file_differences(folder)?);
-            }
-            None => differences.push(format!("{name}.json cannot be understood")),
-        }
-    }
-    Ok(differences)
-}
-
-/// `None` when a document is there and makes no sense: that is damage, while a file that cannot be read says nothing.
-fn readable<T>(result: anyhow::Result<T>) -> Option<anyhow::Result<T>> {
-    match result {
-        Err(error) if error.downcast_ref::<serde_json::Error>().is_some() => None,
-        other => Some(other),
     }
 }
 
@@ -152,6 +100,7 @@ pub fn read_back(
 fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<DatabaseBackup, Failure> {
     let name = &database.name;
     if let Ok(Some(done)) = DatabaseBackup::read(&action.folder, name)
+        && done.run == world.run.id.as_str()
         && done.check_files(&action.folder).is_ok()
     {
         return Ok(done);
@@ -162,7 +111,17 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     let source = &database.source_database;
     // A pg_dump that outlived its run would go on writing into the folder that ours makes.
     orphans::end(&world.runner, &server, source, source)?;
+    unlogged::check(world, &server, name, source)?;
     let taken_at = time::now();
+    // Before the snapshot: what is written in between is in the backup and a false alarm, never lost.
+    let activity = match database.watched {
+        true => Some(infra::postgres::activity::activity(
+            &world.runner,
+            &server,
+            source,
+        )?),
+        false => None,
+    };
     let mut snapshot = Snapshot::open(&world.runner, &server, source)?;
     let facts = infra::postgres::facts::database(&world.runner, &server, source)?;
     // Asked again behind the fence: nobody can prepare one now, and its rows would be in no archive.
@@ -208,6 +167,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     world.runner.run(&action.read_back(database))?;
     let backup = DatabaseBackup {
         schema_version: 1,
+        run: world.run.id.to_string(),
         name: name.clone(),
         source_database: source.clone(),
         taken_at,
@@ -215,6 +175,12 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
         settings: infra::postgres::facts::settings(&world.runner, &server, source)?,
         connection_limit: facts.connection_limit,
         policy_roles: infra::postgres::facts::policy_roles(&world.runner, &server, source)?,
+        unprivileged: Some(infra::postgres::unprivileged::unprivileged(
+            &world.runner,
+            &server,
+            source,
+        )?),
+        activity,
         files: archive_files(&archive)?,
     };
     sync(&archive).context("failed to write the archive to disk")?;
@@ -224,8 +190,19 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
 
 /// Reports a growing number until the work is finished.
 pub(super) fn watch(world: &World<'_>, finished: &AtomicBool, task: &str, total: u64, now: impl Fn() -> u64) {
-    let ticks = infra::wait::until(world.runner.interrupt(), Duration::from_secs(86_400), || {
-        world.progress.bytes(task, now(), total);
+    report_growth(&world.runner, world.progress, finished, (task, total), now);
+}
+
+/// Reports a growing number of bytes of a task until the work is finished.
+pub(super) fn report_growth(
+    runner: &infra::Runner,
+    progress: &dyn Progress,
+    finished: &AtomicBool,
+    (task, total): (&str, u64),
+    now: impl Fn() -> u64,
+) {
+    let ticks = infra::wait::until(runner.interrupt(), Duration::from_secs(86_400), || {
+        progress.bytes(task, now(), total);
         finished.load(Ordering::SeqCst).then_some(())
     });
     // Interrupted or not, the work itself tells how it ended.
@@ -242,30 +219,41 @@ fn remove_partial(archive: &Path, document: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// pg_dump leaves files as the umask says; data is for its owner only.
-fn make_private(archive: &Path) -> std::io::Result<()> {
+/// pg_dump and the aws client leave files as the umask says; data is for its owner only.
+pub(super) fn make_private(folder: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        std::fs::set_permissions(archive, std::fs::Permissions::from_mode(0o700))?;
-        for entry in std::fs::read_dir(archive)? {
-            std::fs::set_permissions(entry?.path(), std::fs::Permissions::from_mode(0o600))?;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                make_private(&entry.path())?;
+            } else {
+                std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o600))?;
+            }
         }
     }
     #[cfg(not(unix))]
-    let _ = archive;
+    let _ = folder;
     Ok(())
 }
 
-/// pg_dump ran with `--no-sync` so that reading back need not wait; the archive must be on disk before it counts.
-fn sync(archive: &Path) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(archive)? {
-        // Write access, because Windows flushes only files that are open for writing.
-        std::fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(entry?.path())?
-            .sync_all()?;
+/// Neither pg_dump (`--no-sync`, so that reading back need not wait) nor the aws client waits for the disk; data must be
+/// on it before it counts.
+pub(super) fn sync(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync(&entry.path())?;
+        } else {
+            // Write access, because Windows flushes only files that are open for writing.
+            let file = std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(entry.path())?;
+            file.sync_all()?;
+        }
     }
-    infra::files::sync_dir(archive)
+    infra::files::sync_dir(folder)
 }

@@ -18,10 +18,11 @@ const AFTER: &str = "cutover";
 struct After(BTreeMap<String, String>);
 
 pub(super) fn probe(action: &Cutover, world: &World<'_>) -> Result<Probe, Failure> {
-    let mut all = true;
+    // Where nobody names a file, the last look at the old world is still to be taken.
+    let mut all = !action.files.is_empty();
     for env in &action.files {
         let bytes = read(env)?;
-        if is_written(env, &bytes, world.vault)? {
+        if env.path.exists() && is_written(env, &bytes, world.vault)? {
             continue;
         }
         all = false;
@@ -41,9 +42,21 @@ pub(super) fn probe(action: &Cutover, world: &World<'_>) -> Result<Probe, Failur
 
 pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failure> {
     let mut after: After = world.run.load(AFTER)?.unwrap_or_default();
+    // The last moment at which the old world is in charge.
+    for fence in &action.unchanged {
+        super::fence::external::unchanged(fence, &action.backup, world)?;
+    }
+    if action.files.is_empty() {
+        world.progress.warn(
+            "no .env file is named here: give the application what `cargo xtask env block` prints, now",
+        );
+    }
     for env in &action.files {
-        let mut open = file::open(&env.path)
-            .map_err(|error| Failure::new(format!("failed to open {}: {error}", env.path.display())))?;
+        if is_to_be_made(env) {
+            make(env, &mut after, world)?;
+            continue;
+        }
+        let mut open = file::open(&env.path)?;
         let mut document = open.document();
         if is_written(env, document.as_bytes(), world.vault)? {
             continue;
@@ -61,15 +74,14 @@ pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failur
             infra::files::sha256_bytes(document.as_bytes()),
         );
         world.run.save(AFTER, &after)?;
-        open.save(&document)
-            .map_err(|error| Failure::new(format!("failed to write {}: {error}", env.path.display())))?;
+        open.save(&document)?;
     }
     Ok(json!({ "files": action.files.iter().map(|env| &env.path).collect::<Vec<_>>() }))
 }
 
 pub(super) fn verify(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
     for env in &action.files {
-        if !is_written(env, &read(env)?, world.vault)? {
+        if !env.path.exists() || !is_written(env, &read(env)?, world.vault)? {
             return Err(Failure::new(format!(
                 "{} does not name the target",
                 env.path.display()
@@ -82,7 +94,10 @@ pub(super) fn verify(action: &Cutover, world: &World<'_>) -> Result<(), Failure>
 /// The previous bytes come back, unless somebody edited the file since.
 pub(super) fn undo(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
     for env in &action.files {
-        let Some(before) = kept(env)? else { continue };
+        let Some(before) = kept(env)? else {
+            unmake(env, world)?;
+            continue;
+        };
         let now = read(env)?;
         if now == before {
             continue;
@@ -98,10 +113,42 @@ pub(super) fn undo(action: &Cutover, world: &World<'_>) -> Result<(), Failure> {
                 env.before.display()
             )));
         }
-        let mut open = file::open(&env.path)
-            .map_err(|error| Failure::new(format!("failed to open {}: {error}", env.path.display())))?;
-        open.save(&Document::parse(before))
-            .map_err(|error| Failure::new(format!("failed to write {}: {error}", env.path.display())))?;
+        let mut open = file::open(&env.path)?;
+        open.save(&Document::parse(before))?;
+    }
+    Ok(())
+}
+
+/// Whether the file is not there and has a template.
+fn is_to_be_made(env: &EnvFile) -> bool {
+    env.template.is_some() && !env.path.exists()
+}
+
+/// Writes a file that is not there, from its template; readable by its owner only.
+fn make(env: &EnvFile, after: &mut After, world: &World<'_>) -> Result<(), Failure> {
+    let mut document = Document::parse(read(env)?);
+    write_changes(env, &mut document, world.vault)?;
+    // Before the file itself, so that going back knows that it is ours.
+    after.0.insert(
+        env.path.display().to_string(),
+        infra::files::sha256_bytes(document.as_bytes()),
+    );
+    world.run.save(AFTER, after)?;
+    infra::files::write_private(&env.path, document.as_bytes())
+        .with_context(|| format!("failed to write {}", env.path.display()))?;
+    Ok(())
+}
+
+/// Removes a file that was made from a template, unless somebody edited it since.
+fn unmake(env: &EnvFile, world: &World<'_>) -> Result<(), Failure> {
+    if env.template.is_none() || !env.path.exists() {
+        return Ok(());
+    }
+    let after: After = world.run.load(AFTER)?.unwrap_or_default();
+    let made = after.0.get(&env.path.display().to_string());
+    if made == Some(&infra::files::sha256_bytes(&read(env)?)) {
+        std::fs::remove_file(&env.path)
+            .with_context(|| format!("failed to remove {}", env.path.display()))?;
     }
     Ok(())
 }
@@ -205,8 +252,13 @@ fn write_changes(env: &EnvFile, document: &mut Document, vault: &Vault) -> Resul
     Ok(())
 }
 
+/// The bytes that the changes start from.
 fn read(env: &EnvFile) -> Result<Vec<u8>, Failure> {
-    Ok(std::fs::read(&env.path).with_context(|| format!("failed to read {}", env.path.display()))?)
+    let path = match &env.template {
+        Some(template) if is_to_be_made(env) => template,
+        _ => &env.path,
+    };
+    Ok(std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?)
 }
 
 /// Whether every key reads as wanted, as the application reads it.

@@ -15,6 +15,8 @@ pub struct Failure {
     pub hints: Vec<String>,
     /// Whether it was Ctrl-C and not a fault.
     pub interrupted: bool,
+    /// Whether going on with the run would end here again.
+    pub for_good: bool,
 }
 
 impl Failure {
@@ -24,6 +26,7 @@ impl Failure {
             message: message.into(),
             hints: Vec::new(),
             interrupted: false,
+            for_good: false,
         }
     }
 
@@ -33,6 +36,13 @@ impl Failure {
             interrupted: true,
             ..Self::new(format!("interrupted while trying to {what}"))
         }
+    }
+
+    /// No resumed run gets past it.
+    #[must_use]
+    pub fn for_good(mut self) -> Self {
+        self.for_good = true;
+        self
     }
 
     /// Adds a line to paste.
@@ -58,6 +68,13 @@ impl From<CommandError> for Failure {
     }
 }
 
+impl From<backend_env::file::Error> for Failure {
+    /// With what the system said: the library keeps that apart.
+    fn from(error: backend_env::file::Error) -> Self {
+        anyhow::Error::new(error).into()
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::new(format!("{error:#}"))
@@ -75,5 +92,24 @@ impl From<Finding> for Failure {
             hints: finding.hints,
             ..Self::new(format!("{}{wanted}", finding.found))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_is_told_with_the_system_s_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder stands where the file should be, and is not empty.
+        let path = folder.path().join(".env");
+        infra::files::private_dir(&path.join("x")).unwrap();
+        let error = backend_env::file::write_atomic(&path, b"A=1\n", backend_env::file::Permissions::Keep)
+            .unwrap_err();
+        let reason = std::error::Error::source(&error).unwrap().to_string();
+        let failure = Failure::from(error);
+        let wanted = format!("cannot replace {}: {reason}", path.display());
+        assert_eq!(failure.message, wanted);
     }
 }

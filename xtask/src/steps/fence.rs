@@ -1,12 +1,14 @@
 //! Stop one old instance and read it in isolation.
 
+pub(super) mod external;
+
 use std::time::Duration;
 
 use infra::docker::{self, Container};
 use infra::postgres::facts;
 use serde_json::{Value, json};
 
-use super::{Failure, Probe, World, wait_for_query};
+use super::{Failure, Probe, World, unlogged, wait_for_query};
 use crate::model::Finding;
 use crate::plan::action::{Fence, Fenced};
 
@@ -38,9 +40,18 @@ pub(super) fn probe(action: &Fence, world: &World<'_>) -> Result<Probe, Failure>
             })
         }
         Fenced::Cluster { cluster, .. } => {
-            let reads = cluster.is_running(runner)? && is_reader(action);
-            Ok(if reads { Probe::Satisfied } else { Probe::Absent })
+            // One that was killed is listed a moment longer, and answers no more.
+            let reads = || {
+                action
+                    .reader()
+                    .server(world.vault)
+                    .answers(runner, "template1")
+                    .is_ok()
+            };
+            let done = cluster.is_running(runner)? && is_reader(action) && reads();
+            Ok(if done { Probe::Satisfied } else { Probe::Absent })
         }
+        Fenced::External(fenced) => external::probe(action, fenced, world),
     }
 }
 
@@ -55,31 +66,29 @@ pub(super) fn apply(action: &Fence, world: &World<'_>) -> Result<Value, Failure>
         Fenced::Cluster {
             cluster, socket_dir, ..
         } => {
-            // A half-started reader or the old server: both must be down before the reader starts.
-            if cluster.is_running(runner)? && !is_reader(action) {
-                runner.run(&cluster.stop())?;
-            }
-            if !cluster.is_running(runner)? {
-                infra::files::private_dir(socket_dir)
-                    .and_then(|()| infra::postgres::cluster::give(socket_dir, cluster.account))
-                    .map_err(|e| Failure::new(format!("failed to make {}: {e}", socket_dir.display())))?;
-                runner.run(&action.start_reader())?;
-            }
+            // The old server, or a reader that does not answer: both must be down before the reader starts.
+            cluster.end(runner)?;
+            infra::files::private_dir(socket_dir)
+                .and_then(|()| infra::postgres::cluster::give(socket_dir, cluster.account))
+                .map_err(|e| Failure::new(format!("failed to make {}: {e}", socket_dir.display())))?;
+            run_all(runner, action.start_reader())?;
         }
         Fenced::Container { .. } | Fenced::Volume { .. } => {
-            for cmd in action.stop() {
-                runner.run(&cmd)?;
-            }
+            run_all(runner, action.stop())?;
             remove_reader(action, world)?;
             nobody_else_uses(action, world)?;
-            runner.run(&action.start_reader())?;
+            run_all(runner, action.start_reader())?;
         }
+        Fenced::External(fenced) => return external::apply(action, fenced, world),
     }
     Ok(json!({ "reader": action.reader().server(world.vault).connect_hint(&action.source_database) }))
 }
 
 /// The reader answers, and it is the database that was meant.
 pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    if let Fenced::External(fenced) = &action.fenced {
+        return external::verify(action, fenced, world);
+    }
     let server = action.reader().server(world.vault);
     if let Err(failure) = wait_for_query(world, &server, "template1", READER_LIMIT) {
         let log = match &action.fenced {
@@ -88,6 +97,14 @@ pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
                 "\nits log:\n{}",
                 docker::logs(&world.runner, &action.reader_name(), 10)
             ),
+        };
+        // A stopped server could not be asked for its password before.
+        let failure = match failure.message.contains("password authentication failed") {
+            true => failure.hint(format!(
+                "cargo xtask rollback {}, then correct the password where it is set, then: cargo xtask migrate",
+                world.run.id
+            )),
+            false => failure,
         };
         return Err(Failure {
             message: format!("{}{log}", failure.message),
@@ -103,6 +120,16 @@ pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
             have.join(", ")
         )));
     }
+    let (database, source) = (&action.database, &action.source_database);
+    unlogged::remember(world, &server, database, source)?;
+    // Whether that matters, the backup decides: complete, it holds their rows.
+    let emptied = unlogged::emptied(world, &server, database, source)?;
+    if !emptied.is_empty() {
+        world.progress.warn(&format!(
+            "the server that read {database} was killed; PostgreSQL emptied its unlogged tables: {}",
+            emptied.join(", ")
+        ));
+    }
     Ok(())
 }
 
@@ -116,23 +143,42 @@ pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
             socket_dir,
             ..
         } => {
-            let running = cluster.is_running(runner)?;
-            if running && is_reader(action) {
-                runner.run(&action.stop_reader())?;
+            if is_reader(action) {
+                cluster.end(runner)?;
+                tell_when_killed(action, world, cluster.was_killed(runner)?)?;
             }
             if was_on.is_some() && !cluster.is_running(runner)? {
-                for cmd in action.bring_back() {
-                    runner.run(&cmd)?;
-                }
+                run_all(runner, action.bring_back())?;
             }
             let _ = std::fs::remove_dir_all(socket_dir);
         }
         Fenced::Container { .. } | Fenced::Volume { .. } => {
+            let reader = docker::container(runner, &action.reader_name())?;
+            tell_when_killed(action, world, reader.is_some_and(|reader| !reader.is_running()))?;
             remove_reader(action, world)?;
-            for cmd in action.bring_back() {
-                runner.run(&cmd)?;
-            }
+            run_all(runner, action.bring_back())?;
         }
+        Fenced::External(fenced) => external::undo(action, fenced, world)?,
+    }
+    Ok(())
+}
+
+fn run_all(runner: &infra::Runner, commands: impl IntoIterator<Item = infra::Cmd>) -> Result<(), Failure> {
+    for cmd in commands {
+        runner.run(&cmd)?;
+    }
+    Ok(())
+}
+
+/// What comes back is not what was fenced when the reader was killed meanwhile.
+fn tell_when_killed(action: &Fence, world: &World<'_>, killed: bool) -> Result<(), Failure> {
+    let tables = unlogged::remembered(world, &action.database)?;
+    if killed && !tables.is_empty() {
+        world.progress.warn(&format!(
+            "the server that read {} was killed; PostgreSQL empties its unlogged tables when it starts again: {}",
+            action.database,
+            tables.join(", ")
+        ));
     }
     Ok(())
 }
@@ -143,12 +189,14 @@ pub(super) fn release(action: &Fence, world: &World<'_>) -> Result<(), Failure> 
         Fenced::Cluster {
             cluster, socket_dir, ..
         } => {
-            if cluster.is_running(&world.runner)? && is_reader(action) {
-                world.runner.run(&action.stop_reader())?;
+            if is_reader(action) {
+                cluster.end(&world.runner)?;
             }
             let _ = std::fs::remove_dir_all(socket_dir);
             Ok(())
         }
+        // It stays closed, as an old container stays stopped.
+        Fenced::External(_) => Ok(()),
         _ => remove_reader(action, world),
     }
 }
@@ -161,6 +209,7 @@ pub(super) fn something_runs(action: &Fence, world: &World<'_>) -> Result<bool, 
     match &action.fenced {
         Fenced::Cluster { cluster, .. } => Ok(cluster.is_running(&world.runner)?),
         Fenced::Volume { .. } => runs(&action.reader_name()),
+        Fenced::External(_) => Ok(false),
         Fenced::Container { name, .. } => Ok(runs(name)? || runs(&action.reader_name())?),
     }
 }
@@ -185,7 +234,7 @@ fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     let data = match &action.fenced {
         Fenced::Container { data, .. } => data.clone(),
         Fenced::Volume { volume, .. } => Some(volume.clone()),
-        Fenced::Cluster { .. } => None,
+        Fenced::Cluster { .. } | Fenced::External(_) => None,
     };
     let Some(data) = data else { return Ok(()) };
     let uses = |container: &Container| {

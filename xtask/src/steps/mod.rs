@@ -1,21 +1,35 @@
 //! The steps. Each can look (`probe`), act (`apply`), check (`verify`) and go back (`undo`); all four may run twice.
 
 mod application;
+mod ask_application;
 mod backup;
 mod cutover;
+mod databases;
+mod environment;
 mod failure;
 mod fence;
 mod images;
+mod incoming;
+mod link;
+mod local;
+mod old_data;
 mod orphans;
 mod plain;
+mod pull;
 mod redis;
 mod release;
 mod restore;
 mod roles;
 mod schema;
+mod seal;
 mod since;
+mod stop_application;
+pub mod storage;
 mod swap;
 mod target;
+mod unlogged;
+mod upload;
+mod write_probe;
 
 use std::time::Duration;
 
@@ -27,11 +41,15 @@ use crate::model::{Finding, RunDir};
 use crate::plan::{Action, PlannedStep};
 
 pub use application::judge;
-pub use backup::{examine, read_back};
+pub use ask_application::ask_once;
+pub use backup::read_back;
+use backup::{make_private, report_growth, sync};
 pub use cutover::{edits, preview};
 pub use failure::Failure;
+pub use old_data::differs_from_backup;
 pub use orphans::clear as clear_orphans;
 pub use since::written_since;
+pub use write_probe::write_probe;
 
 /// What a step finds when it looks.
 #[derive(Debug)]
@@ -79,8 +97,10 @@ pub trait Step {
 pub trait Progress: Send + Sync {
     /// Bytes done of a task, of an expected total.
     fn bytes(&self, task: &str, done: u64, total: u64);
-    /// A line worth showing.
+    /// A passing line.
     fn note(&self, text: &str);
+    /// A line that stays.
+    fn warn(&self, text: &str);
 }
 
 /// What our steps act on.
@@ -112,15 +132,28 @@ impl<'a> Planned<'a> {
             })
             .collect()
     }
+
+    /// Works under a heartbeat where servers on a network take part.
+    fn watched<T>(
+        &self,
+        world: &World<'a>,
+        work: impl FnOnce(&World<'a>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        link::watched(&self.step.action.external(), world, work)
+    }
 }
 
 /// Hands each call to the action's own module.
 macro_rules! each {
     ($action:expr, $method:ident, $world:expr) => {
         match $action {
+            Action::Pull(a) => pull::$method(a, $world),
             Action::Images(a) => images::$method(a, $world),
+            Action::StopApplication(a) => stop_application::$method(a, $world),
             Action::Fence(a) => fence::$method(a, $world),
             Action::Backup(a) => backup::$method(a, $world),
+            Action::Seal(a) => seal::$method(a, $world),
+            Action::Upload(a) => upload::$method(a, $world),
             Action::StartTarget(a) => target::$method(a, $world),
             Action::Restore(a) => restore::$method(a, $world),
             Action::RestorePlain(a) => plain::$method(a, $world),
@@ -129,7 +162,11 @@ macro_rules! each {
             Action::Cutover(a) => cutover::$method(a, $world),
             Action::StartRedis(a) => redis::$method(a, $world),
             Action::CheckApplication(a) => application::$method(a, $world),
+            Action::AskApplication(a) => ask_application::$method(a, $world),
             Action::Release(a) => release::$method(a, $world),
+            Action::LocalSettings(a) => local::$method(a, $world),
+            Action::Environment(a) => environment::$method(a, $world),
+            Action::CreateDatabases(a) => databases::$method(a, $world),
         }
     };
 }
@@ -146,24 +183,28 @@ impl<'a> Step for Planned<'a> {
     }
 
     fn probe(&self, world: &World<'a>) -> Result<Probe, Failure> {
-        each!(&self.step.action, probe, world)
+        self.watched(world, |world| each!(&self.step.action, probe, world))
     }
 
     fn apply(&self, world: &World<'a>) -> Result<Value, Failure> {
-        each!(&self.step.action, apply, world)
+        self.watched(world, |world| each!(&self.step.action, apply, world))
     }
 
     fn verify(&self, world: &World<'a>) -> Result<(), Failure> {
-        each!(&self.step.action, verify, world)
+        self.watched(world, |world| each!(&self.step.action, verify, world))
     }
 
     fn undo(&self, world: &World<'a>) -> Result<(), Failure> {
-        each!(&self.step.action, undo, world)
+        self.watched(world, |world| each!(&self.step.action, undo, world))
     }
 }
 
-/// Waits until a server answers a query; its last complaint is the error.
-fn wait_for_query(
+/// Waits until a server answers a query; its last complaint is the error. A refused password is an answer too: asking
+/// again does not change it.
+///
+/// # Errors
+/// When it does not within `limit` or refuses the password, or somebody interrupts.
+pub fn wait_for_query(
     world: &World<'_>,
     server: &infra::postgres::Server,
     database: &str,
@@ -172,15 +213,17 @@ fn wait_for_query(
     let mut complaint = None;
     let answered = infra::wait::until(world.runner.interrupt(), limit, || {
         match server.answers(&world.runner, database) {
-            Ok(()) => Some(()),
+            Ok(()) => Some(true),
             Err(error) => {
+                let refused = error.to_string().contains("password authentication failed");
                 complaint = Some(error);
-                None
+                refused.then_some(false)
             }
         }
     });
     match (answered, complaint) {
-        (Ok(()), _) => Ok(()),
+        (Ok(true), _) | (Ok(false), None) => Ok(()),
+        (Ok(false), Some(refusal)) => Err(refusal.into()),
         (Err(infra::wait::Stopped::Interrupted), _) => {
             Err(Failure::interrupted(format!("wait for {}", server.label)))
         }

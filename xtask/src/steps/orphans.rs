@@ -15,8 +15,9 @@ pub(super) fn end(
 ) -> Result<(), CommandError> {
     let end = Script::new(
         "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
-         WHERE datname = :'database' AND application_name = 'xtask' AND pid <> pg_backend_pid();",
+         WHERE datname = :'database' AND application_name = :'application' AND pid <> pg_backend_pid();",
     )
+    .var("application", server.application_name())
     .var("database", database);
     let what = format!("end the sessions that a killed run left in database {database}");
     server.execute(runner, maintenance, &end, what)?;

@@ -8,7 +8,8 @@ use infra::postgres::{Script, facts};
 use serde_json::{Value, json};
 
 use super::backup::watch;
-use super::restore::{self, MANIFEST_WORKERS, drop_incoming, remember, restored_state, size};
+use super::incoming::{create_incoming, drop_incoming};
+use super::restore::{self, MANIFEST_WORKERS, remember, restored_state, size};
 use super::{Failure, Probe, World};
 use crate::plan::action::{Locale, RestorePlain};
 
@@ -41,8 +42,7 @@ pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, F
             locale: None,
         },
     );
-    let what = format!("create database {incoming}");
-    server.execute(&world.runner, &restore.maintenance_database, &create, what)?;
+    create_incoming(restore, &server, &incoming, &create, world)?;
     let finished = AtomicBool::new(false);
     let loaded = std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -28,7 +28,7 @@ pub(super) fn apply(action: &StartRedis, world: &World<'_>) -> Result<Value, Fai
     if action.project.is_none() {
         return Err(
             Failure::new(format!("no Redis answers on {}:{}", action.host, action.port))
-                .hint("cargo xtask migrate --set redis.control=none"),
+                .hint("the same again with: --set redis.control=none"),
         );
     }
     for cmd in action.commands() {

@@ -1,17 +1,22 @@
 //! Restore into incoming databases, compare each with its manifest, and remember which ones compared equal.
 
+mod expected;
+mod settings;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use infra::Secret;
 use infra::postgres::facts::{self, ServerFacts};
 use infra::postgres::manifest::{self, CompareOptions, DatabaseManifest, Difference};
-use infra::postgres::{Script, Server, quote};
+use infra::postgres::{Script, Server};
 use serde_json::{Value, json};
 
+use self::expected::{expected, forget};
+use self::settings::apply_settings;
 use super::backup::watch;
-use super::{Failure, Probe, World, orphans, parallel, roles};
+use super::incoming::{create_incoming, drop_incoming};
+use super::{Failure, Probe, World, parallel, roles};
 use crate::model::backup::DatabaseBackup;
 use crate::plan::Roles;
 use crate::plan::action::{Locale, Restore, RestoreDatabase};
@@ -104,27 +109,17 @@ fn one(
             locale: wanted.locale.as_deref(),
         },
     );
-    server.execute(
-        runner,
-        &action.maintenance_database,
-        &create,
-        format!("create database {incoming}"),
-    )?;
-    let finished = AtomicBool::new(false);
-    let restored = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            watch(
-                world,
-                &finished,
-                &format!("restore {}", database.name),
-                wanted.bytes,
-                || size(world, &server, action, &incoming),
-            );
-        });
-        let restored = runner.run(&action.restore(database, world.vault));
-        finished.store(true, Ordering::SeqCst);
-        restored
-    });
+    create_incoming(action, &server, &incoming, &create, world)?;
+    let mut restored = restore_watched(action, database, action.jobs, wanted.bytes, world);
+    if action.jobs > 1 && restored.as_ref().is_err_and(deadlocked) {
+        world.progress.warn(&format!(
+            "the jobs that restored {} waited for each other; it is restored again by one job",
+            database.name
+        ));
+        drop_incoming(action, &server, &incoming, world)?;
+        create_incoming(action, &server, &incoming, &create, world)?;
+        restored = restore_watched(action, database, 1, wanted.bytes, world);
+    }
     restored?;
     apply_settings(action, &server, database, &backup, world)?;
     let analyze = Script::new("ANALYZE;");
@@ -136,6 +131,13 @@ fn one(
         (analyzed.join(), found)
     });
     let mut found = analyzed.1?;
+    for extension in &database.extensions_there {
+        let known = |manifest: &DatabaseManifest| manifest.extension_versions.contains_key(extension);
+        if !known(wanted) {
+            // The copied database brought more than the source had.
+            forget(&mut found, "extension", extension);
+        }
+    }
     // Our own mark; the swap puts the source's comment in its place.
     if found.comment.as_deref() == Some(action.mark().as_str()) {
         found.comment.clone_from(&wanted.comment);
@@ -154,10 +156,67 @@ fn one(
         return Err(differ(database, &differences));
     }
     let seen = facts::database(runner, &server, &incoming)?;
-    let rows: u64 = found.tables.values().map(|table| table.rows).sum();
+    let rows = found.rows();
     remember(world, &database.name, seen.oid)?;
     world.run.save(&restored_state(&database.name), &found)?;
     Ok(json!({ "name": database.name, "rows": rows, "tables": found.tables.len(), "bytes": seen.bytes }))
+}
+
+/// Whether the sessions of one pg_restore blocked each other and the server ended one of them. Parallel jobs can do that
+/// where indexes of partitions are attached (`ALTER INDEX .. ATTACH PARTITION`): one holds a parent that the next one
+/// needs. One session alone cannot.
+fn deadlocked(failure: &Failure) -> bool {
+    failure.message.contains("deadlock detected")
+}
+
+/// [`restore`], telling how far it is.
+fn restore_watched(
+    action: &Restore,
+    database: &RestoreDatabase,
+    jobs: u32,
+    bytes: u64,
+    world: &World<'_>,
+) -> Result<(), Failure> {
+    let (server, incoming) = (action.target.server(world.vault), database.incoming());
+    let title = format!("restore {}", database.name);
+    let finished = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            watch(world, &finished, &title, bytes, || {
+                size(world, &server, action, &incoming)
+            });
+        });
+        let restored = restore(action, database, jobs, world);
+        finished.store(true, Ordering::SeqCst);
+        restored
+    })
+}
+
+/// pg_restore, of everything or without the entries that a role without superuser may not make.
+fn restore(
+    action: &Restore,
+    database: &RestoreDatabase,
+    jobs: u32,
+    world: &World<'_>,
+) -> Result<(), Failure> {
+    let list = match database.left_out.is_empty() && database.extensions_there.is_empty() {
+        true => None,
+        false => {
+            let entries = world.runner.run(&action.list(database))?.stdout_text();
+            let kept: Vec<&str> = entries
+                .lines()
+                .filter(|entry| Restore::keeps(database, entry))
+                .collect();
+            let path = world.run.path().join(format!("restore-{}.list", database.name));
+            infra::files::write_private(&path, kept.join("\n").as_bytes())
+                .context("failed to write the list of what is restored")?;
+            Some(path)
+        }
+    };
+    world
+        .runner
+        .run(&action.restore(database, world.vault, list.as_deref(), jobs))?;
+    Ok(())
 }
 
 fn archive_of(action: &Restore, database: &RestoreDatabase) -> Result<DatabaseBackup, Failure> {
@@ -175,161 +234,6 @@ fn differ(database: &RestoreDatabase, differences: &[Difference]) -> Failure {
         message.push_str(&format!("\n  {difference}"));
     }
     Failure::new(message)
-}
-
-/// What must be true of the copy: the source's manifest, with the settings of roles under the names that those roles
-/// have on the target.
-fn expected(action: &Restore, database: &RestoreDatabase, backup: &DatabaseBackup) -> DatabaseManifest {
-    let mut wanted = backup.manifest.clone();
-    wanted.settings = wanted
-        .settings
-        .into_iter()
-        .filter_map(|(role, settings)| Some((role_on_target(action, database, backup, &role)?, settings)))
-        .collect();
-    wanted
-}
-
-/// A role of the source as it is called on the target; `""` is everybody. `None`: it has no place there, because in mode
-/// `unify` everything belongs to one role.
-fn role_on_target(
-    action: &Restore,
-    database: &RestoreDatabase,
-    backup: &DatabaseBackup,
-    role: &str,
-) -> Option<String> {
-    let login = role == database.reader.user;
-    match action.roles {
-        _ if role.is_empty() => Some(String::new()),
-        Roles::Preserve => Some(role.to_owned()),
-        Roles::Unify if login => Some(database.owner.clone()),
-        Roles::Unify => backup
-            .policy_roles
-            .iter()
-            .any(|known| known == role)
-            .then(|| role.to_owned()),
-    }
-}
-
-/// Settings that live in the catalogue of the instance and not in the archive (`ALTER DATABASE .. SET`).
-fn apply_settings(
-    action: &Restore,
-    server: &Server,
-    database: &RestoreDatabase,
-    backup: &DatabaseBackup,
-    world: &World<'_>,
-) -> Result<(), Failure> {
-    let incoming = quote::ident(&database.incoming());
-    let mut script = Script::default();
-    for (number, setting) in backup.settings.iter().enumerate() {
-        let role = setting.role.as_deref().unwrap_or_default();
-        let whom = match role_on_target(action, database, backup, role) {
-            None => continue,
-            Some(everybody) if everybody.is_empty() => format!("DATABASE {incoming}"),
-            Some(role) => format!("ROLE {} IN DATABASE {incoming}", quote::ident(&role)),
-        };
-        let name = quote::ident(&setting.name);
-        // Lists are stored quoted as PostgreSQL wants them; one quoted string would be one name.
-        let list = matches!(
-            setting.name.as_str(),
-            "search_path" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries"
-        );
-        let variable = format!("value{number}");
-        script = if list {
-            script.then(&format!(
-                "ALTER {whom} SET {name} TO {};\n",
-                list_literals(&setting.value)
-            ))
-        } else {
-            script
-                .secret_var(&variable, &Secret::new(setting.value.clone()))
-                .then(&format!("ALTER {whom} SET {name} TO :'{variable}';\n"))
-        };
-    }
-    if backup.connection_limit >= 0 {
-        script = script.then(&format!(
-            "ALTER DATABASE {incoming} CONNECTION LIMIT {};\n",
-            backup.connection_limit
-        ));
-    }
-    let what = format!("apply the settings of database {}", database.name);
-    server.execute(&world.runner, &action.maintenance_database, &script, what)?;
-    Ok(())
-}
-
-/// A stored list (`a, "B c", ""`) as SQL literals (`'a', 'B c', ''`): an empty name is a legal element, and no legal
-/// identifier. pg_dump writes them the same way.
-fn list_literals(stored: &str) -> String {
-    let mut elements = Vec::new();
-    let (mut element, mut quoted, mut seen) = (String::new(), false, false);
-    let mut characters = stored.chars().peekable();
-    while let Some(c) = characters.next() {
-        match c {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                element.push('"');
-            }
-            '"' => {
-                quoted = !quoted;
-                seen = true;
-            }
-            ',' if !quoted => {
-                elements.push(std::mem::take(&mut element));
-                seen = false;
-            }
-            c if c.is_whitespace() && !quoted => {}
-            c => {
-                element.push(c);
-                seen = true;
-            }
-        }
-    }
-    if seen || !elements.is_empty() {
-        elements.push(element);
-    }
-    let literal = |element: &String| format!("'{}'", element.replace('\'', "''"));
-    if elements.is_empty() {
-        "''".to_owned()
-    } else {
-        elements.iter().map(literal).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// Drops an incoming database, but only one that carries the mark of a run of this workspace: this one, or one that
-/// was killed. Whoever holds the workspace's lock knows that no other run is at work.
-pub(super) fn drop_incoming(
-    action: &Restore,
-    server: &Server,
-    incoming: &str,
-    world: &World<'_>,
-) -> Result<(), Failure> {
-    let ask = Script::new(
-        "SELECT coalesce(json_agg(shobj_description(oid, 'pg_database')), '[]'::json) \
-         FROM pg_database WHERE datname = :'incoming';",
-    )
-    .var("incoming", incoming);
-    let what = format!("ask whose database {incoming} is");
-    let marks: Vec<Option<String>> = server.json(&world.runner, &action.maintenance_database, &ask, what)?;
-    let Some(mark) = marks.into_iter().next() else {
-        return Ok(());
-    };
-    let run = mark.as_deref().and_then(Restore::marked_by);
-    if run.is_some_and(|run| world.run.is_known(&run)) {
-        // A pg_restore that outlived its run must not go on in the database that takes this one's place.
-        orphans::end(&world.runner, server, &action.maintenance_database, incoming)?;
-        let drop = Script::new("DROP DATABASE :\"incoming\" WITH (FORCE);").var("incoming", incoming);
-        let what = format!("drop the unfinished database {incoming}");
-        server.execute(&world.runner, &action.maintenance_database, &drop, what)?;
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "database {incoming} exists and no run of this workspace made it ({})",
-        mark.as_deref().unwrap_or("no comment")
-    ))
-    .hint(format!(
-        "{} -c 'DROP DATABASE {}'",
-        server.connect_hint(&action.maintenance_database),
-        quote::ident(incoming)
-    )))
 }
 
 pub(super) fn size(world: &World<'_>, server: &Server, action: &Restore, database: &str) -> u64 {
@@ -375,19 +279,4 @@ pub(super) fn is_there(
             .iter()
             .any(|name| seen.databases.get(name).is_some_and(|entry| entry.oid == *oid))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::list_literals;
-
-    #[test]
-    fn a_stored_list_becomes_literals_and_an_empty_element_stays() {
-        assert_eq!(
-            list_literals(r#""$user", public, "Ex""ports", it's"#),
-            r#"'$user', 'public', 'Ex"ports', 'it''s'"#
-        );
-        assert_eq!(list_literals(r#""""#), "''");
-        assert_eq!(list_literals(""), "''");
-    }
 }

@@ -23,7 +23,7 @@ pub(super) fn probe(action: &Swap, world: &World<'_>) -> Result<Probe, Failure> 
         all_there = false;
         if !action.set_aside && seen.databases.contains_key(&database.target_name) {
             let facts = facts::database(&world.runner, &server, &database.target_name)?;
-            if !facts.is_empty() {
+            if facts.has_content() {
                 return Ok(Probe::Conflict(not_empty(action, database, facts.relations)));
             }
         }
@@ -47,10 +47,7 @@ fn is_tidy(action: &Swap, server: &Server, seen: &ServerFacts, world: &World<'_>
     let marked: Vec<String> = server.json(&world.runner, &action.maintenance_database, &marked, what)?;
     for database in &action.databases {
         let before = database.before(&action.run);
-        if marked.contains(&database.target_name)
-            || (seen.databases.contains_key(&before)
-                && facts::database(&world.runner, server, &before)?.is_empty())
-        {
+        if marked.contains(&database.target_name) || is_empty(seen, server, &before, world)? == Some(true) {
             return Ok(false);
         }
     }
@@ -86,25 +83,37 @@ pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> 
     for database in &action.databases {
         let before = database.before(&action.run);
         clear_mark(action, &server, database, world)?;
-        if facts::server(&world.runner, &server, maintenance)?
-            .databases
-            .contains_key(&before)
-        {
+        let seen = facts::server(&world.runner, &server, maintenance)?;
+        match is_empty(&seen, &server, &before, world)? {
             // Nobody knows this name yet, so what is empty now stays empty.
-            if facts::database(&world.runner, &server, &before)?.is_empty() {
-                let drop = Script::new("DROP DATABASE :\"before\";").var("before", &before);
-                server.execute(
-                    &world.runner,
-                    maintenance,
-                    &drop,
-                    format!("drop the empty database {before}"),
-                )?;
-            } else {
-                kept.push(before);
-            }
+            Some(true) => drop_empty(action, &server, &before, world)?,
+            Some(false) => kept.push(before),
+            None => {}
         }
     }
     Ok(json!({ "kept": kept }))
+}
+
+/// Whether a database holds nothing; `None` when it is not there. One whose removal was cut off held nothing: only
+/// empty ones are removed.
+fn is_empty(
+    seen: &ServerFacts,
+    server: &Server,
+    name: &str,
+    world: &World<'_>,
+) -> Result<Option<bool>, Failure> {
+    match seen.databases.get(name) {
+        None => Ok(None),
+        Some(entry) if entry.invalid => Ok(Some(true)),
+        Some(_) => Ok(Some(facts::database(&world.runner, server, name)?.is_empty())),
+    }
+}
+
+fn drop_empty(action: &Swap, server: &Server, name: &str, world: &World<'_>) -> Result<(), Failure> {
+    let drop = Script::new("DROP DATABASE :\"name\";").var("name", name);
+    let what = format!("drop the empty database {name}");
+    server.execute(&world.runner, &action.maintenance_database, &drop, what)?;
+    Ok(())
 }
 
 pub(super) fn verify(action: &Swap, world: &World<'_>) -> Result<(), Failure> {
@@ -127,8 +136,12 @@ pub(super) fn undo(action: &Swap, world: &World<'_>) -> Result<(), Failure> {
         if in_place(&seen, database, world)? {
             renames.push((database.target_name.clone(), database.undone(&action.run)));
         }
-        if seen.databases.contains_key(&database.before(&action.run)) {
-            renames.push((database.before(&action.run), database.target_name.clone()));
+        let before = database.before(&action.run);
+        match seen.databases.get(&before) {
+            // Its removal was cut off; an empty one takes its place below.
+            Some(entry) if entry.invalid => drop_empty(action, &server, &before, world)?,
+            Some(_) => renames.push((before, database.target_name.clone())),
+            None => {}
         }
     }
     rename(action, &server, world, &renames, "put the old databases back")?;

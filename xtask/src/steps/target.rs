@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use infra::docker;
+use infra::postgres::cluster::Cluster;
 use serde_json::{Value, json};
 
 use super::{Failure, Probe, World, wait_for_query};
@@ -27,7 +28,7 @@ pub(super) fn probe(action: &StartTarget, world: &World<'_>) -> Result<Probe, Fa
 pub(super) fn apply(action: &StartTarget, world: &World<'_>) -> Result<Value, Failure> {
     match &action.control {
         TargetControl::Compose { container, .. } => {
-            for cmd in action.commands() {
+            for cmd in action.commands(world.vault) {
                 let started = world.runner.stream(&cmd, |_| {});
                 started.map_err(|error| {
                     Failure::from(error).hint(format!("docker logs --tail 20 {container}"))
@@ -35,13 +36,32 @@ pub(super) fn apply(action: &StartTarget, world: &World<'_>) -> Result<Value, Fa
             }
         }
         TargetControl::Cluster(cluster) => {
-            if !cluster.is_running(&world.runner)? {
+            if !comes_up(action, cluster, world)? {
                 world.runner.run(&action.start_cluster(cluster))?;
             }
         }
         TargetControl::External => {}
     }
     Ok(json!({ "host": action.published.0, "port": action.published.1, "user": action.instance.user }))
+}
+
+/// Whether the server that runs on the cluster answers sooner or later. One that was killed is listed a moment longer,
+/// and never does.
+fn comes_up(action: &StartTarget, cluster: &Cluster, world: &World<'_>) -> Result<bool, Failure> {
+    let server = action.instance.server(world.vault);
+    let limit = Duration::from_secs(action.limit_seconds);
+    if cluster.is_running(&world.runner)? {
+        let looked = infra::wait::until(world.runner.interrupt(), limit, || {
+            let answers = server
+                .answers(&world.runner, &action.maintenance_database)
+                .is_ok();
+            let runs = || cluster.is_running(&world.runner).unwrap_or(true);
+            answers.then_some(true).or_else(|| (!runs()).then_some(false))
+        });
+        // When time ran out, the check that follows says what the server complains about.
+        return Ok(looked.unwrap_or(true));
+    }
+    Ok(false)
 }
 
 /// A query over TCP, and the port where the application will look for it.
@@ -91,8 +111,9 @@ pub(super) fn undo(action: &StartTarget, world: &World<'_>) -> Result<(), Failur
             }
         }
         TargetControl::Cluster(cluster) => {
-            if !action.was_running && cluster.is_running(runner)? {
-                runner.run(&cluster.stop())?;
+            // One whose data are gone runs no more.
+            if !action.was_running && cluster.data.is_dir() {
+                cluster.end(runner)?;
             }
         }
         TargetControl::External => {}

@@ -13,7 +13,7 @@ use super::support::{
 /// `docker-compose` 1.29, or whatever a machine has under that name.
 const V1: &str = "docker-compose";
 /// The plugin.
-const V2: &str = "docker compose";
+pub(super) const V2: &str = "docker compose";
 
 /// Which Compose command the tool must use, and where the plugin is.
 fn compose(program: &str) -> Environment {
@@ -26,7 +26,8 @@ fn compose(program: &str) -> Environment {
     env
 }
 
-fn prepared(name: &str, program: &str, situation: &str) -> Rehearsal {
+/// A rehearsal on containers, ready to be migrated.
+pub fn prepared(name: &str, program: &str, situation: &str) -> Rehearsal {
     let args = ["--runtime", "docker", "--situation", situation];
     Rehearsal::prepare(name, &args, compose(program))
 }
@@ -43,7 +44,7 @@ impl Workspace {
     }
 
     /// A Compose command of a person, in the labeler's checkout as it is now.
-    fn labeler_compose(&self, project: &str, args: &[&str]) -> Ran {
+    pub(super) fn labeler_compose(&self, project: &str, args: &[&str]) -> Ran {
         let program = self.text("docker.compose");
         let mut words = program.split(' ');
         let cmd = Cmd::new(words.next().unwrap(), "run Compose by hand")
@@ -61,7 +62,7 @@ impl Workspace {
 }
 
 /// `running`, `exited`, or nothing when the container is gone.
-fn status(container: &str) -> Option<String> {
+pub(super) fn status(container: &str) -> Option<String> {
     let ran = docker(&["container", "inspect", "--format", "{{.State.Status}}", container]);
     (ran.code == 0).then(|| ran.stdout.trim().to_owned())
 }
@@ -84,11 +85,11 @@ fn volumes(workspace: &Workspace) -> BTreeMap<String, String> {
 }
 
 /// A container that goes with its test.
-struct Temporary(String);
+pub(super) struct Temporary(pub(super) String);
 
 impl Temporary {
     #[track_caller]
-    fn start(name: &str, args: &[&str]) -> Self {
+    pub(super) fn start(name: &str, args: &[&str]) -> Self {
         let name = format!("xtask-test-{name}-{}", std::process::id());
         let made = Self(name.clone());
         docker(&[&["run", "-d", "--name", &name], args].concat()).ends(0);
@@ -104,7 +105,7 @@ impl Drop for Temporary {
 
 /// Asks a container until it answers. Over TCP: only the real server listens there.
 #[track_caller]
-fn ask_container(container: &str, user: &str, database: &str, sql: &str) -> String {
+pub(super) fn ask_container(container: &str, user: &str, database: &str, sql: &str) -> String {
     let mut last = String::new();
     let answer = wait::until(&Interrupt::default(), Duration::from_secs(180), || {
         let arguments = [
@@ -237,6 +238,7 @@ fn fact_2_7_both_stacks_publish_the_port_of_redis_and_the_platforms_is_recognise
     let by_hand = workspace.labeler_compose(&project, &["up", "-d", "redis"]);
     assert_ne!(by_hand.code, 0, "{}", by_hand.all());
     by_hand.says("port is already allocated");
+    old_volumes_go(workspace);
 }
 
 #[test]
@@ -294,7 +296,7 @@ fn fact_2_8_pg_isready_answers_while_the_first_run_still_prepares_the_cluster() 
 }
 
 /// A PostgreSQL image as rehearsals get it.
-fn rehearsal_image() -> String {
+pub(super) fn rehearsal_image() -> String {
     let own = "xtask-rehearsal/postgres:16-alpine";
     for image in ["postgres:16-alpine", own] {
         if infra::docker::image_id(&runner(), image).unwrap().is_some() {
@@ -351,7 +353,7 @@ fn stopped_containers_are_migrated_and_what_docker_lacks_is_refused_before() {
         ])
         .ends(20)
         .says("failed to have xtask.invalid/postgres:16")
-        .says("nothing was changed");
+        .says("no server was stopped, .env is untouched");
     assert!(workspace.env_bytes() == env);
     assert_eq!(
         status(&workspace.text("target.container")),
@@ -370,6 +372,23 @@ fn volumes_whose_containers_are_gone_are_migrated() {
         assert_eq!(status(&rehearsal.workspace.container(database)), None);
     }
     migrates(&rehearsal.workspace);
+    old_volumes_go(&rehearsal.workspace);
+}
+
+/// Only now, when they were read once more and are what the backup holds.
+#[track_caller]
+fn old_volumes_go(workspace: &Workspace) {
+    let volumes = DATABASES.map(|database| workspace.volume(database));
+    let ran = workspace.xtask(&["cleanup", "--yes", "--remove-volumes"]);
+    ran.ends(0)
+        .says("comparing the old data of labeler with the backup");
+    for name in volumes {
+        assert_ne!(
+            docker(&["volume", "inspect", &name]).code,
+            0,
+            "{name} is still there"
+        );
+    }
 }
 
 #[test]
@@ -385,8 +404,14 @@ fn without_a_platform_repository_our_own_compose_file_serves_the_plugin() {
 }
 
 fn without_platform(program: &str) {
-    let rehearsal = prepared("no-platform", program, "no-platform");
-    let workspace = &rehearsal.workspace;
+    let mut rehearsal = prepared("no-platform", program, "no-platform");
+    let workspace = &mut rehearsal.workspace;
+    // The file is told the target's port and password by the settings that name them, not a second time.
+    let told = workspace.settings["platform"]["compose-env"]
+        .as_table_like_mut()
+        .unwrap();
+    told.remove("PLATFORM_POSTGRES_PORT").unwrap();
+    workspace.set("target.password", "another devpass");
     let repository = workspace.text("platform.repository.0");
     assert!(!std::path::Path::new(&repository).exists(), "{repository}");
     workspace

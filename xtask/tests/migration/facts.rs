@@ -252,3 +252,11 @@ fn fact_2_5_the_backup_is_found_past_midnight() {
         );
     }
 }
+
+#[test]
+fn what_a_role_had_for_all_databases_counts_in_its_own_and_in_no_other() {
+    let migrated = migrated();
+    let target = migrated.rehearsal.workspace.target();
+    assert_eq!(ask(&target, "labeler", "SHOW lock_timeout"), "11s");
+    assert_eq!(ask(&target, "users", "SHOW lock_timeout"), "0");
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use infra::postgres::facts;
 
-use super::support::{DATABASES, Ran, Rehearsal, Workspace, ask, read_env, run, runner};
+use super::support::{DATABASES, Ran, Rehearsal, Workspace, ask, copy_tree, read_env, run, runner};
 
 /// Changes a server setting of the target; it counts from the next start.
 fn configure(workspace: &Workspace, line: &str) {
@@ -119,6 +119,20 @@ fn a_restore_that_fails_halfway_shows_nothing_of_it_and_resumes_to_the_same_end(
         );
     }
     let archives = backup_files(workspace);
+    // A run goes on as it was planned.
+    workspace
+        .xtask(&["migrate", "--resume", &id, "--roles", "preserve"])
+        .ends(2)
+        .says("cannot be used with");
+    // What would stop it at its cutover is told before anything is done for it.
+    let edited = [&env[..], b"EDITED=1\r\n"].concat();
+    super::support::write(&workspace.env_file(), &edited);
+    workspace
+        .xtask(&["migrate", "--resume", &id])
+        .ends(20)
+        .says("was edited after the plan was made")
+        .says("hint: take the edit back, then: cargo xtask migrate --resume");
+    super::support::write(&workspace.env_file(), &env);
 
     // A run that is not finished is not forgotten.
     workspace
@@ -153,6 +167,167 @@ fn a_restore_that_fails_halfway_shows_nothing_of_it_and_resumes_to_the_same_end(
         "the backup of the first attempt serves"
     );
     nothing_to_do(workspace, &after);
+}
+
+#[test]
+fn a_wrong_password_of_a_stopped_instance_is_told_at_the_first_answer_and_what_to_do() {
+    let rehearsal = Rehearsal::local("stopped-password");
+    let workspace = &rehearsal.workspace;
+    // A server that is stopped cannot be asked before: its reader is the first that answers.
+    workspace.stop("labeler");
+    let password = workspace.env("LABELER_DB_PASSWORD");
+    workspace.replace("backend/.env", &password, "not-the-password");
+    let failed = workspace.xtask(&["migrate", "--yes"]);
+    failed
+        .ends(21)
+        .says("password authentication failed for user \"labeler_user\"")
+        .says("go back with: cargo xtask rollback")
+        .never_says("not-the-password");
+    let log = std::fs::read_to_string(workspace.runs()[0].join("logs/fence-labeler.log")).unwrap();
+    assert_eq!(log.matches("password authentication failed").count(), 1, "{log}");
+
+    // A run keeps the `.env` that its plan was made on, so it is not the one to go on with.
+    let hint = failed
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("hint: "))
+        .unwrap();
+    assert!(
+        hint.contains("cargo xtask rollback") && hint.contains("correct the password"),
+        "{hint}"
+    );
+    // The old application is asked, and misses the server that is stopped as it was before.
+    workspace
+        .xtask(&["rollback", "--yes"])
+        .ends(22)
+        .says("labeler_db is \"error")
+        .never_says("Fatal Python error");
+    assert!(!workspace.runs_now("labeler"), "it was stopped before");
+    workspace.replace("backend/.env", "not-the-password", &password);
+    let migrated = workspace.xtask(&["migrate", "--yes", "--json"]);
+    assert_eq!(migrated.ends(0).json()["verified"], true);
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_told_with_the_way_back_by_hand() {
+    let rehearsal = Rehearsal::local("damaged-run");
+    let workspace = &rehearsal.workspace;
+    let wrong = [
+        "migrate",
+        "--yes",
+        "--set",
+        "limits.maintenance-work-mem=nonsense",
+    ];
+    workspace.xtask(&wrong).ends(21);
+    let run = workspace.runs().remove(0);
+    let commands: [&[&str]; 5] = [
+        &["status"],
+        &["migrate", "--yes"],
+        &["migrate", "--resume"],
+        &["rollback", "--yes"],
+        &["cleanup", "--yes"],
+    ];
+    let told = |what: &str| {
+        for command in commands {
+            workspace
+                .xtask(command)
+                .ends(20)
+                .says(what)
+                .says("nothing was changed")
+                .says("docs/rollback.md");
+        }
+    };
+    let journal = run.join("journal.jsonl");
+    let whole = std::fs::read_to_string(&journal).unwrap();
+    let mut lines: Vec<&str> = whole.lines().collect();
+    lines[4] = "garbage";
+    super::support::write(&journal, format!("{}\n", lines.join("\n")));
+    told("line 5");
+    super::support::write(&journal, whole);
+
+    let plan = run.join("plan.json");
+    std::fs::rename(&plan, run.join("away")).unwrap();
+    told("plan.json is gone");
+    std::fs::rename(run.join("away"), plan).unwrap();
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+}
+
+#[test]
+fn a_whole_backup_of_another_run_is_not_taken_for_ones_own() {
+    let rehearsal = Rehearsal::local("others-backup");
+    let workspace = &rehearsal.workspace;
+    workspace.xtask(&["migrate", "--yes"]).ends(0);
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+    let source = workspace.source("users", &workspace.env_bytes());
+    ask(
+        &source,
+        "users",
+        "CREATE TABLE since (id int); INSERT INTO since VALUES (7)",
+    );
+    // The second run fails after its backup.
+    let wrong = [
+        "migrate",
+        "--yes",
+        "--set",
+        "limits.maintenance-work-mem=nonsense",
+    ];
+    workspace.xtask(&wrong).ends(21);
+    let runs = workspace.runs();
+    let own = runs[1].join("backup");
+    std::fs::rename(&own, own.with_file_name("own")).unwrap();
+    copy_tree(&runs[0].join("backup"), &own);
+    let again = [
+        "migrate",
+        "--resume",
+        "--set",
+        "limits.maintenance-work-mem=nonsense",
+    ];
+    let resumed = workspace.xtask(&again);
+    resumed.ends(21);
+    let taken = std::fs::read_to_string(own.join("users.json")).unwrap();
+    assert!(
+        taken.contains("public.since"),
+        "the backup of the first run was taken for this one's"
+    );
+}
+
+#[test]
+fn restoring_jobs_that_block_each_other_are_followed_by_one_that_cannot() {
+    let rehearsal = Rehearsal::local("deadlock");
+    let workspace = &rehearsal.workspace;
+    // The index calls this function. Where its file is missing, it makes the file and fails as a deadlock does: once.
+    // What is indexed must be immutable and may write no file; what it calls is not asked.
+    let met = workspace.cluster("target").data.with_extension("met");
+    let quoted = infra::postgres::quote::literal(met.to_str().unwrap());
+    infra::files::write_shared(&met, b"").unwrap();
+    let source = workspace.source("users", &workspace.env_bytes());
+    let sql = format!(
+        "CREATE FUNCTION public.meet() RETURNS void LANGUAGE plpgsql VOLATILE AS $$ BEGIN \
+           IF pg_catalog.pg_stat_file({quoted}, true) IS NULL THEN \
+             COPY (SELECT 1) TO {quoted}; \
+             RAISE EXCEPTION USING ERRCODE = 'deadlock_detected', MESSAGE = 'deadlock detected'; \
+           END IF; END $$; \
+         CREATE FUNCTION public.met(id int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS \
+           $$ BEGIN PERFORM public.meet(); RETURN id; END $$; \
+         CREATE TABLE public.meeting (id int); INSERT INTO public.meeting VALUES (1); \
+         CREATE INDEX meeting_met ON public.meeting (public.met(id));"
+    );
+    ask(&source, "users", &sql);
+    std::fs::remove_file(&met).unwrap();
+
+    let migrated = workspace.xtask(&["migrate", "--yes", "--json"]);
+    migrated
+        .ends(0)
+        .says("the jobs that restored users waited for each other; it is restored again by one job");
+    assert_eq!(migrated.json()["verified"], true);
+    assert!(met.exists());
+    assert_eq!(ask(&workspace.target(), "users", "SELECT id FROM meeting"), "1");
+    let log = std::fs::read_to_string(workspace.runs()[0].join("logs/restore.log")).unwrap();
+    let restored = |jobs: &str| {
+        let is = |line: &&str| line.contains("pg_restore") && line.contains("users__incoming");
+        log.lines().filter(is).filter(|line| line.contains(jobs)).count()
+    };
+    assert_eq!(restored(" -j 1 "), 1, "{log}");
 }
 
 /// The port of an old instance.

@@ -28,6 +28,8 @@ fn preserve_brings_the_role_with_its_password_and_only_leaves_the_others_alone()
         ask(&as_application, "labeler", "SELECT current_user"),
         "labeler_user"
     );
+    let timeout = || ask(&as_application, "labeler", "SHOW lock_timeout");
+    assert_eq!(timeout(), "11s", "what ALTER ROLE .. SET gave it");
     // As the next revision would: what it owns, it may change.
     ask(
         &as_application,

@@ -374,15 +374,9 @@ impl Rehearsal {
     #[track_caller]
     pub fn prepare(name: &str, args: &[&str], env: Environment) -> Self {
         // Made first, so that its Drop takes away what a failed preparation leaves.
-        let home = Home {
-            path: folder(name),
-            env: env.clone(),
-        };
-        let cmd = with_env(xtask(&home.path), &env)
-            .args(["rehearse", "--prepare", "--rows", ROWS, "--cache"])
-            .arg(cache())
-            .args(args);
-        let ran = run(cmd);
+        let mut home = Home::new(name);
+        home.env.clone_from(&env);
+        let ran = home.xtask(&[&["rehearse", "--prepare", "--rows", ROWS], args].concat());
         ran.ends(0);
         let workspace = Workspace {
             env,
@@ -415,10 +409,30 @@ impl Rehearsal {
     }
 }
 
-/// Takes away all rehearsals of a folder, and the folder.
-struct Home {
-    path: PathBuf,
+/// A folder of rehearsals. All of them, and the folder, are taken away at the end.
+pub struct Home {
+    /// The folder.
+    pub path: PathBuf,
     env: Environment,
+}
+
+impl Home {
+    /// An empty one.
+    pub fn new(name: &str) -> Self {
+        Self {
+            path: folder(name),
+            env: Environment::new(),
+        }
+    }
+
+    /// Runs `rehearse` or `faults` in it, with what other tests have built or fetched.
+    pub fn xtask(&self, args: &[&str]) -> Ran {
+        let cmd = with_env(xtask(&self.path), &self.env).args(args);
+        run(match args {
+            ["rehearse", ..] => cmd.arg("--cache").arg(cache()),
+            _ => cmd,
+        })
+    }
 }
 
 impl Drop for Home {

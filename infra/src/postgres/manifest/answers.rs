@@ -35,6 +35,7 @@ pub(super) struct DatabaseAnswer {
     comment: Option<String>,
     bytes: u64,
     settings: BTreeMap<String, BTreeMap<String, String>>,
+    role_settings: BTreeMap<String, BTreeMap<String, String>>,
     extension_versions: BTreeMap<String, String>,
 }
 
@@ -139,6 +140,7 @@ impl Answers {
             comment: database.comment,
             bytes: database.bytes,
             settings: database.settings,
+            role_settings: database.role_settings,
             extension_versions: database.extension_versions,
             tables: plan.relations.iter().map(Relation::shown).zip(tables).collect(),
             sequences: self.sequences,

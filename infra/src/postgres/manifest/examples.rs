@@ -87,6 +87,26 @@ pub fn examples(
     })
 }
 
+/// A table of the manifest that has rows of its own; `None` when there is none of that name.
+pub(super) fn relation(
+    runner: &Runner,
+    (server, database): (&Server, &str),
+    table: &str,
+    what: &str,
+) -> Result<Option<Relation>, CommandError> {
+    let mut session = Session::open(runner, server, database, None, what)?;
+    let found = find(&mut session, table, what)?;
+    session.close();
+    Ok(found)
+}
+
+fn find(session: &mut Session, table: &str, what: &str) -> Result<Option<Relation>, CommandError> {
+    let relations: Vec<Relation> = session.ask(RELATIONS_SQL, what)?;
+    Ok(relations
+        .into_iter()
+        .find(|relation| relation.shown() == table && relation.is_scanned()))
+}
+
 struct Side {
     session: Session,
     relation: Relation,
@@ -105,10 +125,7 @@ impl Side {
             server.label
         );
         let mut session = watch.adopt(Session::open(runner, server, database, None, &what)?);
-        let relations: Vec<Relation> = session.ask(RELATIONS_SQL, &what)?;
-        let relation = relations
-            .into_iter()
-            .find(|relation| relation.shown() == table && relation.is_scanned());
+        let relation = find(&mut session, table, &what)?;
         Ok(relation.map(|relation| Self {
             session,
             relation,

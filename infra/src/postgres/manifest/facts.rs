@@ -32,6 +32,10 @@ pub struct DatabaseManifest {
     /// `ALTER DATABASE .. SET` (role `""`) and `ALTER ROLE .. IN DATABASE .. SET`: role -> setting -> value.
     /// Values of settings with a dot in their name are kept as a fingerprint: they may be secrets.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// `ALTER ROLE .. SET`, which counts in every database of the instance, in the same form. Not compared: the roles of
+    /// another instance have settings of their own.
+    #[serde(default)]
+    pub role_settings: BTreeMap<String, BTreeMap<String, String>>,
     /// Extension -> version. May differ where the newer server brings newer extensions.
     pub extension_versions: BTreeMap<String, String>,
     /// Everything that holds rows, by quoted name.
@@ -42,6 +46,17 @@ pub struct DatabaseManifest {
     pub large_objects: LargeObjects,
     /// Class (`tables`, `columns`, `indexes`, ...) -> object -> aspect -> text.
     pub schema: SchemaFacts,
+}
+
+impl DatabaseManifest {
+    /// Rows of all tables, each once: a partitioned table's are its partitions'.
+    pub fn rows(&self) -> u64 {
+        let own = self
+            .tables
+            .values()
+            .filter(|table| table.kind != TableKind::Partitioned);
+        own.map(|table| table.rows).sum()
+    }
 }
 
 /// Class -> object -> its facts.

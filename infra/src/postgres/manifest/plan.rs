@@ -56,26 +56,27 @@ struct LargeObjectAccess {
 }
 
 impl Plan {
+    /// The schema alone: no row is read.
+    pub(super) fn schema(what: &str) -> Self {
+        Self {
+            relations: Vec::new(),
+            divisions: Vec::new(),
+            jobs: schema_jobs(what),
+        }
+    }
+
     /// Lists what there is and makes the questions.
     pub(super) fn make(session: &mut Session, what: &str, workers: usize) -> Result<Self, CommandError> {
         let relations: Vec<Relation> = session.ask(RELATIONS_SQL, &format!("{what}: list its tables"))?;
         let divisions = divisions(session, &relations, what)?;
-        let job = |kind, sql: &str, part: &str| Job {
-            kind,
-            sql: sql.to_owned(),
-            what: format!("{what}: {part}"),
-            pages: 0,
-        };
-        let mut jobs = vec![job(JobKind::Database, DATABASE_SQL, "ask for its settings")];
-        for (name, sql) in schema::QUERIES.iter().chain([&schema::OWNERS]) {
-            jobs.push(job(JobKind::Schema, sql, &format!("list its {name}")));
-        }
+        let mut jobs = schema_jobs(what);
         let sequences: Vec<(String, String)> =
             session.ask(SEQUENCES_SQL, &format!("{what}: list its sequences"))?;
         for names in sequences.chunks(BATCH) {
-            jobs.push(job(
+            jobs.push(Job::new(
                 JobKind::Sequences,
                 &sequence_values(names),
+                what,
                 "read its sequences",
             ));
         }
@@ -89,7 +90,12 @@ impl Plan {
             } else {
                 LARGE_OBJECTS_BY_HANDLE_SQL
             };
-            jobs.push(job(JobKind::LargeObjects, sql, "read its large objects"));
+            jobs.push(Job::new(
+                JobKind::LargeObjects,
+                sql,
+                what,
+                "read its large objects",
+            ));
         }
         let all_pages: u64 = relations.iter().map(|relation| relation.pages).sum();
         let part = (all_pages / (workers as u64 * 4)).max(SMALLEST_PART);
@@ -120,7 +126,30 @@ impl Plan {
     }
 }
 
+/// The questions about the database as a whole and its schema.
+fn schema_jobs(what: &str) -> Vec<Job> {
+    let mut jobs = vec![Job::new(
+        JobKind::Database,
+        DATABASE_SQL,
+        what,
+        "ask for its settings",
+    )];
+    for (name, sql) in schema::QUERIES.iter().chain([&schema::OWNERS]) {
+        jobs.push(Job::new(JobKind::Schema, sql, what, &format!("list its {name}")));
+    }
+    jobs
+}
+
 impl Job {
+    fn new(kind: JobKind, sql: &str, what: &str, part: &str) -> Self {
+        Self {
+            kind,
+            sql: sql.to_owned(),
+            what: format!("{what}: {part}"),
+            pages: 0,
+        }
+    }
+
     pub(super) fn ask(&self, session: &mut Session) -> Result<Answer, CommandError> {
         Ok(match self.kind {
             JobKind::Database => Answer::Database(session.ask(&self.sql, &self.what)?),

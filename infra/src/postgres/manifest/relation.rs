@@ -121,16 +121,20 @@ impl Relation {
         )
     }
 
+    /// SQL for the key's values as an array of texts.
+    pub(super) fn key_texts(&self) -> String {
+        let text = |column: &Column| format!("{}::text", ident(&column.name));
+        format!(
+            "ARRAY[{}]",
+            self.key.iter().map(text).collect::<Vec<_>>().join(", ")
+        )
+    }
+
     /// SQL that answers `[[[key, ..], hash], ..]` under a WHERE clause.
     pub(super) fn keyed(&self, restriction: &str) -> String {
-        let key: Vec<String> = self
-            .key
-            .iter()
-            .map(|column| format!("{}::text", ident(&column.name)))
-            .collect();
         format!(
-            "SELECT coalesce(jsonb_agg(jsonb_build_array(to_jsonb(ARRAY[{}]), {})), '[]') FROM ONLY {} {restriction};",
-            key.join(", "),
+            "SELECT coalesce(jsonb_agg(jsonb_build_array(to_jsonb({}), {})), '[]') FROM ONLY {} {restriction};",
+            self.key_texts(),
             row_hash(&self.columns),
             self.sql_name(),
         )

@@ -8,7 +8,12 @@ use serde::de::DeserializeOwned;
 use crate::command::{Child, Cmd, CommandError, Runner};
 use crate::postgres::{Script, Server, major, version_text};
 
-const SESSION_SQL: &str = include_str!("../../../sql/manifest_session.sql");
+/// Pins every setting that shapes text.
+pub(super) const PINS_SQL: &str = include_str!("../../../sql/manifest_pins.sql");
+const SESSION_SQL: &str = concat!(
+    include_str!("../../../sql/manifest_pins.sql"),
+    include_str!("../../../sql/manifest_session.sql")
+);
 const SNAPSHOT_SQL: &str = include_str!("../../../sql/manifest_snapshot.sql");
 
 /// How many last lines of psql's errors an error carries.
@@ -83,6 +88,11 @@ impl Session {
     /// Process id of the server's side.
     pub(in crate::postgres) fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// Process id of psql on this machine.
+    pub(in crate::postgres) fn client_pid(&self) -> Option<u32> {
+        self.child.as_ref().and_then(Child::pid)
     }
 
     /// Exports the transaction's snapshot; others can import it as long as this session lives.

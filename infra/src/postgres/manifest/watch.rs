@@ -18,7 +18,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(super) struct Watch<'a> {
     server: &'a Server,
     database: &'a str,
-    pids: Mutex<Vec<i32>>,
+    /// Of each session the process on the server, and psql on this machine.
+    pids: Mutex<Vec<(i32, Option<u32>)>>,
     ending: AtomicBool,
 }
 
@@ -57,7 +58,7 @@ impl<'a> Watch<'a> {
         self.pids
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(session.pid());
+            .push((session.pid(), session.client_pid()));
         session
     }
 
@@ -67,16 +68,16 @@ impl<'a> Watch<'a> {
     }
 
     fn end_sessions(&self) {
-        let pids: Vec<String> = self
+        let sessions: Vec<_> = self
             .pids
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .drain(..)
-            .map(|pid| pid.to_string())
             .collect();
-        if pids.is_empty() {
+        if sessions.is_empty() {
             return;
         }
+        let pids: Vec<String> = sessions.iter().map(|(pid, _)| pid.to_string()).collect();
         let script = Script::new(format!(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
              WHERE pid IN ({}) AND application_name = 'xtask manifest';",
@@ -86,7 +87,14 @@ impl<'a> Watch<'a> {
             .server
             .psql(self.database, &script, "end the sessions of the manifest")
             .limit(Duration::from_secs(20));
-        // A runner of its own: an interrupted one starts nothing more. When the server is gone, so are the sessions.
-        let _ = Runner::new(Interrupt::default()).run(&cmd);
+        // A runner of its own: an interrupted one starts nothing more. When the server cannot be asked, the clients must
+        // not wait for it.
+        let runner = Runner::new(Interrupt::default());
+        if runner.run(&cmd).is_err() {
+            sessions
+                .iter()
+                .filter_map(|(_, client)| *client)
+                .for_each(|pid| runner.kill(pid));
+        }
     }
 }

@@ -1,24 +1,29 @@
 //! The checks of what runs: each on a healthy instance, and on one with a single fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use infra::http::Answer;
 use infra::postgres::facts::{DatabaseEntry, DatabaseFacts, ServerFacts};
 use infra::postgres::health::{DatabaseHealth, Refused, SequenceHealth};
 use infra::redis::Pong;
+use serde_json::json;
 
-use crate::checks::{Case, Outcome, Scope, Selection, Verdicts, run, select};
+use infra::postgres::ailments::CollationMismatch;
+
+use crate::checks::{Case, Outcome, Scope, Selection, Verdicts, Write, run, select};
 use crate::config::{self, Loaded, Workspace};
 use crate::observe::{
-    ApplicationSeen, ArchiveSeen, BackupsSeen, DatabaseSeen, DockerSeen, Holder, InstanceSeen, RowsSeen,
-    TargetDatabase, TargetSeen,
+    ApplicationSeen, BackupSeen, BackupsSeen, DatabaseSeen, DockerSeen, EnvSeen, Holder, InstanceSeen,
+    LogSeen, RowsSeen, TargetDatabase, TargetSeen,
 };
 
 struct World {
     loaded: Loaded,
     instance: InstanceSeen,
     application: ApplicationSeen,
+    writes: Vec<Write>,
     backups: BackupsSeen,
+    moved: bool,
 }
 
 fn healthy() -> World {
@@ -35,6 +40,7 @@ fn healthy() -> World {
         allow_connections: true,
         bytes: Some(1),
         sessions: 0,
+        invalid: false,
     };
     let server = ServerFacts {
         version_num: 160_000,
@@ -50,6 +56,14 @@ fn healthy() -> World {
             .into(),
         roles: BTreeMap::new(),
         available_extensions: Vec::new(),
+        creatable_extensions: Vec::new(),
+        bypass_rls: true,
+        tls: None,
+        system_identifier: None,
+        started: None,
+        standby: false,
+        own_port: None,
+        member_of: Vec::new(),
     };
     let facts = DatabaseFacts {
         name: "labeler".to_owned(),
@@ -72,6 +86,7 @@ fn healthy() -> World {
     };
     let table = ("public".to_owned(), "datasets".to_owned());
     let labeler = DatabaseSeen {
+        backup: Some("a-run".to_owned()),
         health: Ok(DatabaseHealth {
             tables: vec![table.clone()],
             extensions: vec!["plpgsql".to_owned()],
@@ -79,6 +94,7 @@ fn healthy() -> World {
             ..DatabaseHealth::default()
         }),
         application_role: Some(Ok(Vec::new())),
+        collate_before: Some("C".to_owned()),
         rows: Some(Ok(vec![rows(Some(3))])),
     };
     World {
@@ -92,11 +108,15 @@ fn healthy() -> World {
                 databases: [("labeler".to_owned(), database)].into(),
                 port_holder: Some(Holder::Process(None)),
                 problem: None,
+                logins: BTreeMap::new(),
+                weak: Vec::new(),
             },
             labeler: Some(labeler_checkout()),
+            env_files: vec![env_file()],
             databases: [("labeler".to_owned(), labeler)].into(),
             expected_tables: Ok([table].into()),
-            backup: Some("a-run".to_owned()),
+            held: BTreeMap::new(),
+            collations: Some(Ok(Vec::new())),
         },
         application: ApplicationSeen {
             port: Some(8001),
@@ -108,15 +128,43 @@ fn healthy() -> World {
                 .map(|probe| (probe.clone(), Ok(answer(&probe.path))))
                 .collect(),
             redis: Ok(Pong::Pong),
+            log: Some(Ok(LogSeen {
+                path: "labeler/backend/app.log".into(),
+                errors: Vec::new(),
+            })),
         },
+        writes: vec![("/api/v1/datasets".to_owned(), Ok(true))],
         backups: BackupsSeen {
-            last: Some(("a-run".to_owned(), vec![archive(Ok(()))])),
+            last: Some(last(Ok(Vec::new()))),
             incomplete: Vec::new(),
             containers: vec![("labeler-postgres-labeler".to_owned(), "exited".to_owned())],
             volumes: Vec::new(),
         },
+        moved: true,
         loaded,
     }
+}
+
+/// A `.env` that names the target.
+fn env_file() -> EnvSeen {
+    let key = |name: &str, value: Option<&str>| json!({ "key": name, "value": value, "lines": [3], "placeholder": false });
+    let mapping = json!({
+        "host": key("LABELER_DB_HOST", Some("127.0.0.1")),
+        "port": key("LABELER_DB_PORT", Some("5432")),
+        "name": key("LABELER_DB_NAME", Some("labeler")),
+        "user": key("LABELER_DB_USER", Some("admin")),
+        "password": key("LABELER_DB_PASSWORD", None),
+    });
+    let file = json!({ "path": "backend/.env", "exists": true, "problem": null, "sha256": "0",
+        "mappings": { "labeler": mapping } });
+    serde_json::from_value(file).unwrap()
+}
+
+/// That file with another port or database.
+fn misled(world: &mut World, port: &str, name: &str) {
+    let mapping = world.instance.env_files[0].mappings.get_mut("labeler").unwrap();
+    mapping.port.value = Some(port.to_owned());
+    mapping.name.value = Some(name.to_owned());
 }
 
 fn labeler_checkout() -> crate::observe::LabelerSeen {
@@ -148,10 +196,10 @@ fn rows(now: Option<u64>) -> RowsSeen {
     }
 }
 
-fn archive(checked: Result<(), String>) -> ArchiveSeen {
-    ArchiveSeen {
-        name: "labeler".to_owned(),
-        checked,
+fn last(differences: Result<Vec<String>, String>) -> BackupSeen {
+    BackupSeen {
+        run: "a-run".to_owned(),
+        differences,
     }
 }
 
@@ -181,6 +229,8 @@ fn verdicts(world: &World) -> Verdicts {
         instance: Some(&world.instance),
         application: Some(&world.application),
         backups: Some(&world.backups),
+        moved: world.moved,
+        writes: Some(&world.writes),
     };
     let all = select(Scope::All, &Selection::default()).unwrap();
     let live: Vec<_> = all
@@ -203,9 +253,66 @@ type Fault = (&'static str, fn(&mut World), &'static str);
 
 const FAULTS: &[Fault] = &[
     (
+        "postgres.container",
+        |w| {
+            in_container(w);
+            w.instance.target.container.as_mut().unwrap().health = Some("unhealthy".to_owned());
+        },
+        "container platform-postgres is unhealthy",
+    ),
+    (
+        "databases.locale",
+        |w| {
+            let databases = &mut w.instance.target.server.as_mut().unwrap().databases;
+            databases.get_mut("labeler").unwrap().collate = "en_US.utf8".to_owned();
+        },
+        "database labeler sorts by en_US.utf8",
+    ),
+    (
+        "databases.collation",
+        |w| {
+            w.instance.collations = Some(Ok(vec![CollationMismatch {
+                database: "labeler".to_owned(),
+                recorded: "2.31".to_owned(),
+                actual: "2.36".to_owned(),
+            }]));
+        },
+        "built with collation version 2.31, and this server has 2.36",
+    ),
+    (
+        "app.write-probe",
+        |w| w.writes[0].1 = Err("POST /api/v1/datasets: status 500".to_owned()),
+        "write probe /api/v1/datasets: POST",
+    ),
+    (
+        "app.log",
+        |w| {
+            let log = w.application.log.as_mut().unwrap().as_mut().unwrap();
+            log.errors = vec![(7, "ERROR: login failed".to_owned())];
+        },
+        "1 lines tell of an error; the last: ERROR: login failed",
+    ),
+    (
         "postgres.port",
         |w| w.instance.target.port_holder = None,
         "nobody listens on port 5432",
+    ),
+    (
+        "postgres.port",
+        |w| {
+            w.instance.target.running = false;
+            w.instance.target.server = None;
+        },
+        "belongs to a process that could not be named, and the target does not run",
+    ),
+    (
+        "postgres.port",
+        |w| {
+            in_container(w);
+            w.instance.target.container.as_mut().unwrap().status = "exited".to_owned();
+            w.instance.target.port_holder = Some(Holder::Process(Some("nc (7)".to_owned())));
+        },
+        "belongs to process nc (7), and container",
     ),
     (
         "postgres.answers",
@@ -280,6 +387,21 @@ const FAULTS: &[Fault] = &[
         "INSERT on public.datasets of labeler is refused",
     ),
     (
+        "privileges.application",
+        |w| w.instance.env_files[0].exists = false,
+        "there is no backend/.env: the application has no login",
+    ),
+    (
+        "privileges.application",
+        |w| misled(w, "5432", "labeller"),
+        "LABELER_DB_NAME is labeller instead of labeler",
+    ),
+    (
+        "privileges.application",
+        |w| misled(w, "5435", "labeler"),
+        "LABELER_DB_PORT is 5435 instead of 5432",
+    ),
+    (
         "privileges.read-only",
         |w| {
             health(w)
@@ -309,12 +431,10 @@ const FAULTS: &[Fault] = &[
     (
         "cleanup.backup",
         |w| {
-            w.backups.last = Some((
-                "a-run".to_owned(),
-                vec![archive(Err("has another SHA-256".to_owned()))],
-            ))
+            let why = "archive labeler is missing".to_owned();
+            w.backups.last = Some(last(Ok(vec![why])));
         },
-        "archive labeler of run a-run is damaged",
+        "the backup of run a-run is damaged: archive labeler is missing",
     ),
     (
         "cleanup.old-containers",
@@ -328,18 +448,32 @@ const FAULTS: &[Fault] = &[
     ),
 ];
 
-#[test]
-fn every_check_passes_on_a_healthy_instance() {
-    for verdict in &verdicts(&healthy()).0 {
-        // The target of this world is a cluster.
-        let container = verdict.check.id == "postgres.container";
-        assert!(
-            container || verdict.outcome == Outcome::Passed,
-            "{}: {:?}",
-            verdict.check.id,
-            verdict.outcome
-        );
-    }
+/// The same instance in a container.
+fn in_container(world: &mut World) {
+    world.loaded.settings.target.control = config::Control::Compose;
+    world.instance.target.container = Some(
+        serde_json::from_value(serde_json::json!({
+            "id": "1", "name": "platform-postgres", "image": "postgres:16-alpine", "status": "running",
+            "health": "healthy", "restart": "unless-stopped", "mounts": [], "ports": { "5432": [5432] }, "address": "172.17.0.2",
+            "labels": {}, "postgres_user": "admin", "pgdata": null,
+        }))
+        .unwrap(),
+    );
+    world.instance.target.port_holder = Some(Holder::Container("platform-postgres".to_owned()));
+}
+
+/// Ids of the checks that pass on an instance where nothing is wrong, as a cluster or in a container.
+pub(super) fn passing() -> BTreeSet<&'static str> {
+    let mut contained = healthy();
+    in_container(&mut contained);
+    let all = [healthy(), contained].map(|world| verdicts(&world).0);
+    let passed = all.into_iter().flatten().filter(|v| v.outcome == Outcome::Passed);
+    passed.map(|verdict| verdict.check.id).collect()
+}
+
+/// Ids of the checks that have a fault of their own.
+pub(super) fn failing() -> BTreeSet<&'static str> {
+    FAULTS.iter().map(|(check, ..)| *check).collect()
 }
 
 #[test]
@@ -359,20 +493,6 @@ fn every_check_fails_for_its_own_fault() {
 }
 
 #[test]
-fn every_live_check_has_a_fault() {
-    let live = crate::checks::CHECKS
-        .iter()
-        .filter(|check| check.group.scope() != Scope::Config);
-    for check in live.filter(|check| check.id != "postgres.container") {
-        assert!(
-            FAULTS.iter().any(|(id, ..)| *id == check.id),
-            "{} has no fault",
-            check.id
-        );
-    }
-}
-
-#[test]
 fn what_cannot_be_looked_at_is_an_error_never_a_pass() {
     let mut world = healthy();
     labeler(&mut world).health = Err("canceling statement due to timeout".to_owned());
@@ -385,5 +505,63 @@ fn what_cannot_be_looked_at_is_an_error_never_a_pass() {
     ] {
         let verdict = verdicts.0.iter().find(|v| v.check.id == id).unwrap();
         assert_eq!(verdict.outcome.word(), "failed", "{id}");
+    }
+}
+
+#[test]
+fn a_database_that_is_gone_is_answered_with_the_backup_that_holds_it() {
+    let mut world = healthy();
+    world
+        .instance
+        .target
+        .server
+        .as_mut()
+        .unwrap()
+        .databases
+        .remove("users");
+    let hint = |world: &World| {
+        let verdicts = verdicts(world);
+        let finding = verdicts.findings().find(|f| f.id == "databases.exist").unwrap();
+        finding.hints[0].clone()
+    };
+    assert_eq!(hint(&world), "cargo xtask migrate --dry-run");
+    world.instance.held = [("users".to_owned(), "a-run".to_owned())].into();
+    assert_eq!(hint(&world), "cargo xtask restore a-run --database users");
+}
+
+#[test]
+fn before_a_migration_nobody_is_told_to_repoint_env() {
+    let mut world = healthy();
+    misled(&mut world, "5435", "labeler");
+    world.moved = false;
+    let all = verdicts(&world).0;
+    let verdict = all
+        .iter()
+        .find(|v| v.check.id == "privileges.application")
+        .unwrap();
+    let Outcome::Skipped(why) = &verdict.outcome else {
+        panic!("{}", verdict.outcome.word());
+    };
+    assert!(why.contains("cargo xtask migrate"), "{why}");
+}
+
+#[test]
+fn who_listens_and_cannot_be_told_is_no_pass() {
+    let mut world = healthy();
+    world.instance.target.server = None;
+    let all = verdicts(&world).0;
+    let verdict = all.iter().find(|v| v.check.id == "postgres.port").unwrap();
+    assert_eq!(verdict.outcome.word(), "skipped");
+}
+
+#[test]
+fn what_was_not_asked_for_or_is_not_there_is_skipped() {
+    let mut world = healthy();
+    world.application.log = None;
+    world.writes.clear();
+    let verdicts = verdicts(&world);
+    for id in ["app.log", "app.write-probe"] {
+        let verdict = verdicts.0.iter().find(|v| v.check.id == id).unwrap();
+        assert_eq!(verdict.outcome.word(), "skipped", "{id}");
     }
 }

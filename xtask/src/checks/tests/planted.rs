@@ -2,8 +2,8 @@
 
 use super::tree::{ENV, PLATFORM_COMPOSE, Tree};
 
-const EXAMPLE: &str = "mvp-vision-ai-labeler/backend/.env.example";
-const ROOT_EXAMPLE: &str = "mvp-vision-ai-labeler/.env.example";
+pub(super) const EXAMPLE: &str = "mvp-vision-ai-labeler/backend/.env.example";
+pub(super) const ROOT_EXAMPLE: &str = "mvp-vision-ai-labeler/.env.example";
 const LABELER_COMPOSE: &str = "mvp-vision-ai-labeler/docker-compose.yml";
 const VERSIONS: &str = "mvp-vision-ai-labeler/backend/alembic/versions";
 const HEAD: &str = "mvp-vision-ai-labeler/backend/alembic/versions/e5b1946c3f25_project_milestones.py";

@@ -15,12 +15,15 @@ pub(super) const SECRET: &str = "a-secret-of-nobody";
 
 pub(super) struct Tree {
     dir: tempfile::TempDir,
+    /// Whether a migration came to its end.
+    pub(super) moved: bool,
 }
 
 impl Tree {
     pub(super) fn clean() -> Self {
         let tree = Self {
             dir: tempfile::tempdir().unwrap(),
+            moved: true,
         };
         infra::rehearsal::write("labeler", &tree.path("mvp-vision-ai-labeler")).unwrap();
         infra::rehearsal::write("platform", &tree.path("mvp-vision-ai-platform")).unwrap();
@@ -121,6 +124,8 @@ impl Tree {
             instance: None,
             application: None,
             backups: None,
+            moved: self.moved,
+            writes: None,
         };
         run(&select(Scope::Config, &Selection::default()).unwrap(), &case)
     }

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use infra::docker;
+use infra::{browser, docker};
 use xshell::{Shell, cmd};
 
-use super::{Ci, Docker};
+use super::{Ci, Wanted};
 use crate::cli::{Ending, refuse, rehearse};
 use crate::model::{Exit, Finding};
 use crate::steps::Progress;
@@ -17,21 +17,25 @@ pub(super) struct Prepared {
     pub(super) postgres: Vec<PathBuf>,
     /// Whether a Docker engine takes part.
     pub(super) docker: bool,
+    /// Whether the machine's own PostgreSQL speaks TLS.
+    pub(super) tls: bool,
+    /// Whether a browser takes part.
+    pub(super) browser: bool,
     /// What cannot be checked here.
     pub(super) left_out: Vec<String>,
 }
 
 impl Ci<'_> {
     /// Looks for everything that is needed, all at once, and fetches what can be fetched.
-    pub(super) fn prepare(&self, wanted: Docker) -> anyhow::Result<Prepared> {
+    pub(super) fn prepare(&self, wanted: Wanted, in_browser: Wanted) -> anyhow::Result<Prepared> {
         std::fs::create_dir_all(&self.logs)
             .with_context(|| format!("failed to make {}", self.logs.display()))?;
         let mut findings = Vec::new();
         let mut left_out = Vec::new();
         let version = self.components(&mut findings)?;
         let engine = match wanted {
-            Docker::Off => Err("--docker off".to_owned()),
-            Docker::Auto | Docker::Required => {
+            Wanted::Off => Err("--docker off".to_owned()),
+            Wanted::Auto | Wanted::Required => {
                 docker::engine_version(self.runner).map_err(|error| error.to_string())
             }
         };
@@ -41,9 +45,10 @@ impl Ci<'_> {
         );
         self.terminal.line(&format!("{version}, {said}"));
         let postgres = self.postgres(&mut findings, &mut left_out);
+        self.storage(&mut findings);
         let docker = engine.is_ok();
         if let Err(why) = engine {
-            if wanted == Docker::Required {
+            if wanted == Wanted::Required {
                 let finding = Finding::error("ci.docker", why).wanted("a Docker engine that answers");
                 findings.push(finding.hint(start_docker()).hint("cargo xtask ci --docker auto"));
             } else {
@@ -53,17 +58,53 @@ impl Ci<'_> {
                 ));
             }
         }
+        let browser = self.browser(in_browser, &mut findings, &mut left_out);
         if self.runner.interrupt().is_set() {
             return Err(Ending::new(Exit::Interrupted, "interrupted; nothing was checked").into());
         }
         if !findings.is_empty() {
             return Err(refuse(&findings).into());
         }
+        let tls = rehearse::tls_postgres(self.runner);
+        if let Err(error) = &tls {
+            let why = error.to_string();
+            left_out.push(format!(
+                "tests that need TLS: {}",
+                why.lines().next().unwrap_or_default()
+            ));
+        }
         Ok(Prepared {
             postgres,
             docker,
+            tls: tls.is_ok(),
+            browser,
             left_out,
         })
+    }
+
+    /// Chromium, and what drives it; fetched into target/browser when it is not there.
+    fn browser(&self, wanted: Wanted, findings: &mut Vec<Finding>, left_out: &mut Vec<String>) -> bool {
+        let folder = self
+            .root
+            .join("target")
+            .join("browser")
+            .join(browser::ENVIRONMENT);
+        let found = match wanted {
+            Wanted::Off => Err("--browser off".to_owned()),
+            Wanted::Auto | Wanted::Required => {
+                self.terminal.note("looking for a browser and what drives it");
+                browser::ensure(self.runner, &folder).map(|_| ())
+            }
+        };
+        let Err(why) = found else { return true };
+        if wanted == Wanted::Required {
+            let finding = Finding::error("ci.browser", why).wanted("Chromium and chromedriver");
+            findings.push(finding.hint(browser::HINT).hint("cargo xtask ci --browser auto"));
+        } else {
+            let why = why.lines().next().unwrap_or_default();
+            left_out.push(format!("tests in a browser: {why} ({})", browser::HINT));
+        }
+        false
     }
 
     /// The parts of the toolchain that are not always there. Answers cargo's version.
@@ -107,6 +148,16 @@ impl Ci<'_> {
             );
         }
         Vec::new()
+    }
+
+    /// An S3 server and a client for the tests of object storage.
+    fn storage(&self, findings: &mut Vec<Finding>) {
+        self.terminal.note("looking for an S3 server for the tests");
+        if let Err(error) = rehearse::storage_programs(self.root, self.runner) {
+            let finding = Finding::error("ci.storage", format!("{error:#}"))
+                .wanted("an S3 server and the aws client from PyPI, for the tests");
+            findings.push(finding.hint("sudo apt-get install python3 python3-venv python3-pip"));
+        }
     }
 }
 

@@ -20,6 +20,10 @@ pub(super) struct Stage {
 pub(super) enum Ignored {
     /// `needs Docker`.
     Docker,
+    /// `needs PostgreSQL with TLS`: the machine's own; the embedded builds have none.
+    Tls,
+    /// `needs Chromium`.
+    Browser,
     /// `takes minutes: ...`
     Minutes,
 }
@@ -29,6 +33,8 @@ impl Ignored {
     pub(super) fn of(reason: &str) -> Option<Self> {
         match reason {
             "needs Docker" => Some(Self::Docker),
+            "needs PostgreSQL with TLS" => Some(Self::Tls),
+            "needs Chromium" => Some(Self::Browser),
             other => other.starts_with("takes ").then_some(Self::Minutes),
         }
     }
@@ -38,7 +44,7 @@ impl Ignored {
 ///
 /// Freshness of the generated documentation, the dependency budget and the short form of slow suites are tests, not
 /// stages: `cargo test` finds them, and a new suite needs no change here.
-pub(super) const STAGES: [Stage; 6] = [
+pub(super) const STAGES: [Stage; 8] = [
     Stage {
         name: "format",
         args: "fmt --all --check",
@@ -64,6 +70,12 @@ pub(super) const STAGES: [Stage; 6] = [
         ignored: None,
     },
     Stage {
+        name: "TLS tests",
+        args: IGNORED,
+        env: &[],
+        ignored: Some(Ignored::Tls),
+    },
+    Stage {
         name: "Docker tests",
         args: IGNORED,
         env: &[],
@@ -74,6 +86,12 @@ pub(super) const STAGES: [Stage; 6] = [
         args: IGNORED,
         env: &[],
         ignored: Some(Ignored::Minutes),
+    },
+    Stage {
+        name: "browser tests",
+        args: IGNORED,
+        env: &[],
+        ignored: Some(Ignored::Browser),
     },
 ];
 
@@ -116,7 +134,7 @@ mod tests {
                 .starts_with("RUSTDOCFLAGS='-D warnings' cargo doc ")
         );
         assert!(
-            STAGES[4]
+            STAGES[5]
                 .shown(&["a::b".to_owned()])
                 .ends_with(" --ignored --exact a::b")
         );
@@ -128,9 +146,16 @@ mod tests {
         tally.see("test a::one ... ignored, needs Docker");
         tally.see("test two ... ignored, takes minutes: many rounds");
         tally.see("test three ... ignored, run by another test");
-        let names = |stage: usize| STAGES[stage].args(&tally).pop();
-        assert_eq!(names(4).as_deref(), Some("a::one"));
-        assert_eq!(names(5).as_deref(), Some("two"));
-        assert_eq!(names(3).as_deref(), Some("--no-fail-fast"));
+        tally.see("test four ... ignored, needs PostgreSQL with TLS");
+        tally.see("test five ... ignored, needs Chromium");
+        let names = |kind: Ignored| {
+            let stage = STAGES.iter().find(|stage| stage.ignored == Some(kind)).unwrap();
+            stage.args(&tally).pop()
+        };
+        assert_eq!(names(Ignored::Tls).as_deref(), Some("four"));
+        assert_eq!(names(Ignored::Docker).as_deref(), Some("a::one"));
+        assert_eq!(names(Ignored::Minutes).as_deref(), Some("two"));
+        assert_eq!(names(Ignored::Browser).as_deref(), Some("five"));
+        assert_eq!(STAGES[3].args(&tally).pop().as_deref(), Some("--no-fail-fast"));
     }
 }

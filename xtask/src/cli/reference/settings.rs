@@ -9,7 +9,10 @@ use std::fmt::Write;
 use serde_json::Value;
 
 /// The source whose comments are the reference.
-const SOURCE: &str = include_str!("../../config/settings.rs");
+const SOURCE: &str = concat!(
+    include_str!("../../config/settings.rs"),
+    include_str!("../../config/connection.rs")
+);
 /// Where the description starts.
 const ROOT: &str = "Settings";
 
@@ -23,9 +26,14 @@ const INTRODUCTION: &str = "# Settings\n\n\
     3. `.xtask/local.toml`: this machine's, not under version control\n\
     4. `[profiles.NAME]` of these files, with `--profile NAME`\n\
     5. environment variables: `XTASK_TARGET__PORT=5440` is `target.port`\n\
-    6. `--set target.port=5440`\n\n\
-    The target's password may also come from `XTASK_TARGET_PASSWORD` or from a line of that name in \
-    `.xtask/secrets.env`; both win over `target.password`.\n";
+    6. `--set target.port=5440`\n\
+    7. of an external server, what is still empty: the entry of the connection service file that \
+    `connection.service` names; for the target also `PGSERVICE`, `PGHOST`, `PGPORT`, `PGUSER`, `PGSSLMODE`, \
+    `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT`, `PGAPPNAME`\n\n\
+    Passwords have variables: `XTASK_TARGET_PASSWORD`, `XTASK_SOURCE_NAME_PASSWORD`, `XTASK_LOGIN_NAME_PASSWORD`, with \
+    the database's name in capitals. They are looked for in the environment, then in `.xtask/secrets.env`; of an \
+    external server then in `PGPASSWORD` (the target's role), the password file (`PGPASSFILE`, `~/.pgpass`), and from \
+    `connection.password-command`. `target.password` serves development only and is refused for an external server.\n";
 
 /// A struct or an enum of the source.
 #[derive(Default)]
@@ -304,8 +312,13 @@ mod tests {
     fn leaves(value: &Value, keys: &mut Vec<String>) {
         for (key, value) in value.as_object().into_iter().flatten() {
             match value {
-                // Its keys are those of the application's answer.
-                Value::Object(_) if key == "json" => keys.push(key.clone()),
+                // Its keys are those of the application's answer, or of a `.env` file.
+                Value::Object(own)
+                    if matches!(key.as_str(), "json" | "body")
+                        || own.keys().any(|k| k.contains(char::is_uppercase)) =>
+                {
+                    keys.push(key.clone());
+                }
                 Value::Object(_) => leaves(value, keys),
                 Value::Array(items) if items.iter().any(Value::is_object) => {
                     items.iter().for_each(|item| leaves(item, keys));

@@ -14,6 +14,7 @@ use super::kept::Kept;
 use super::repositories::{self, OldInstance};
 use super::{Situation, Stage, local};
 use crate::cli::Ending;
+use crate::config::Workspace;
 use crate::model::Exit;
 
 /// The images that the Compose files name.
@@ -112,6 +113,11 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     let new_env = vec![
         ("REHEARSAL_PREFIX".to_owned(), prefix.clone()),
         ("PLATFORM_POSTGRES_IMAGE".to_owned(), postgres.clone()),
+        // The prefix comes before it; without this, our own file is told the whole name of the settings.
+        (
+            "PLATFORM_POSTGRES_CONTAINER".to_owned(),
+            "platform-postgres".to_owned(),
+        ),
         ("PLATFORM_REDIS_IMAGE".to_owned(), redis.clone()),
         ("PLATFORM_POSTGRES_PORT".to_owned(), free[3].to_string()),
         // The conflict that every developer has: both stacks publish the same port for Redis.
@@ -222,12 +228,7 @@ fn is_stand_in(stage: &Stage<'_>, image: &str) -> anyhow::Result<bool> {
 fn platform_file(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
     if stage.situation == Situation::NoPlatform {
         // The workspace's own file, where `migrate` will look for it.
-        let file = stage
-            .base
-            .join("workspace")
-            .join("infra")
-            .join("compose")
-            .join("unified.yaml");
+        let file = Workspace::at(stage.base.join("workspace")).unified_compose();
         std::fs::create_dir_all(file.parent().context("a file has a folder")?)?;
         for (name, bytes) in infra::compose::UNIFIED {
             let path = file.with_file_name(name);

@@ -42,7 +42,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     let mut settings = DocumentMut::new();
     let mut old = Vec::new();
     for ((database, mark, user), port) in OLD.into_iter().zip(&free) {
-        let password = new_password();
+        let password = Secret::random();
         stage.runner.learn(&password);
         let cluster = Cluster {
             bin: bin.clone(),
@@ -76,7 +76,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
         data: instances.join("target"),
         account,
     };
-    let (port, password) = (free[3], new_password());
+    let (port, password) = (free[3], Secret::random());
     stage.runner.learn(&password);
     let server = make(stage, &cluster, "admin", &password, port, kept, home)?;
     for (database, ..) in OLD {
@@ -138,7 +138,7 @@ fn describe(item: &mut toml_edit::Item, cluster: &Cluster) {
 }
 
 /// A running cluster on a loopback port.
-fn make(
+pub(super) fn make(
     stage: &Stage<'_>,
     cluster: &Cluster,
     user: &str,
@@ -244,31 +244,7 @@ pub(super) fn machine_binaries() -> Option<PathBuf> {
             .iter()
             .all(|name| bin.join(name).is_file() || bin.join(format!("{name}.exe")).is_file())
     };
-    let versions = |root: &str, suffix: &str| {
-        let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir(root)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let digits: String = name
-                    .chars()
-                    .skip_while(|c| !c.is_ascii_digit())
-                    .take_while(char::is_ascii_digit)
-                    .collect();
-                Some((digits.parse().ok()?, entry.path().join(suffix)))
-            })
-            .collect();
-        found.sort();
-        found.into_iter().rev().map(|(_, bin)| bin).collect::<Vec<_>>()
-    };
-    let mut candidates = versions("/usr/lib/postgresql", "bin");
-    candidates.extend(versions("C:\\Program Files\\PostgreSQL", "bin"));
-    candidates.extend(versions("/opt/homebrew/Cellar/postgresql", "bin"));
-    if let Some(pg_ctl) = infra::command::find_program("pg_ctl") {
-        candidates.extend(pg_ctl.parent().map(Path::to_owned));
-    }
-    candidates.into_iter().find(complete)
+    infra::postgres::programs::installed().into_iter().find(complete)
 }
 
 /// A Redis on this port, where one can be had.
@@ -357,12 +333,4 @@ pub(super) fn others_may_enter(path: &Path) -> bool {
         let _ = path;
         true
     }
-}
-
-/// A random throw-away password of characters that every spelling in the sample `.env` can hold.
-fn new_password() -> Secret {
-    use std::hash::{BuildHasher, RandomState};
-    // RandomState is seeded by the operating system.
-    let digits = |n: u64| format!("{:016x}", RandomState::new().hash_one(n));
-    Secret::new(format!("re_{}{}", digits(1), digits(2)))
 }

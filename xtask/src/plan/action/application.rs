@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use infra::Cmd;
 use serde::{Deserialize, Serialize};
 
+use super::Instance;
 use crate::config::Probe;
 
 /// Ask the application whether it works on the new instance.
@@ -22,6 +23,20 @@ pub struct CheckApplication {
     pub limit_seconds: u64,
     /// The questions.
     pub probes: Vec<Probe>,
+    /// Databases that may hold nothing yet: while one is empty, the application need not be content with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_be_empty: Vec<EmptyDatabase>,
+}
+
+/// A database whose tables come from somewhere else.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EmptyDatabase {
+    /// The instance that holds it.
+    pub instance: Instance,
+    /// Its name there.
+    pub database: String,
+    /// Its key in the application's answers.
+    pub key: String,
 }
 
 impl CheckApplication {

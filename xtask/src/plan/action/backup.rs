@@ -29,6 +29,9 @@ pub struct BackupDatabase {
     pub source_database: String,
     /// Where it is read.
     pub reader: Instance,
+    /// Whether others could write while it is read: then the counters of writes are kept with it.
+    #[serde(default)]
+    pub watched: bool,
 }
 
 impl Backup {

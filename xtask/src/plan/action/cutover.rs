@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Fence;
 use crate::config::SecretName;
 
 /// The files to rewrite.
@@ -11,6 +12,12 @@ use crate::config::SecretName;
 pub struct Cutover {
     /// The files.
     pub files: Vec<EnvFile>,
+    /// External sources that must not have been written to: looked at once more before the first file is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchanged: Vec<Fence>,
+    /// The backup's folder, with the counters of writes.
+    #[serde(default)]
+    pub backup: PathBuf,
 }
 
 /// One `.env` file.
@@ -22,6 +29,9 @@ pub struct EnvFile {
     pub before: PathBuf,
     /// SHA-256 of the bytes the plan was made on.
     pub sha256: String,
+    /// The file it is made from, when it is not there; the sum is then that file's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<PathBuf>,
     /// The keys to set.
     pub changes: Vec<EnvChange>,
 }

@@ -1,14 +1,14 @@
 //! The fence: the old instance stops, and the same data is served where nobody else can reach it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use infra::postgres::cluster::Cluster;
 use infra::postgres::{Clients, Reach};
 use infra::{Cmd, docker};
 use serde::{Deserialize, Serialize};
 
-use super::Instance;
-use crate::config::SecretName;
+use super::{Instance, Swap};
+use crate::config::{SecretName, Vault};
 use crate::model::RunId;
 
 /// Settings of a reader: it must not write, and it must not need the 64 MB of a container's shared memory.
@@ -74,6 +74,21 @@ pub enum Fenced {
         /// The port the reader uses: in the socket's name, or on loopback on Windows.
         reader_port: u16,
     },
+    /// A server that we may only connect to.
+    External(External),
+}
+
+/// A source on a server that is not ours. It is its own reader.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct External {
+    /// The server.
+    pub instance: Instance,
+    /// A database to connect to while the other one is closed.
+    pub maintenance_database: String,
+    /// Whether our role may close the database, and open it again.
+    pub closable: bool,
+    /// Whether a person vouches that nobody writes, where the fence cannot.
+    pub vouched: bool,
 }
 
 impl Fence {
@@ -82,9 +97,18 @@ impl Fence {
         format!("xtask-reader-{}-{}", self.run, self.database)
     }
 
+    /// The server of an external source.
+    pub fn external(&self) -> Option<&Instance> {
+        match &self.fenced {
+            Fenced::External(external) => Some(&external.instance),
+            _ => None,
+        }
+    }
+
     /// The reader as an instance.
     pub fn reader(&self) -> Instance {
         let reach = match &self.fenced {
+            Fenced::External(external) => return external.instance.clone(),
             Fenced::Container { .. } | Fenced::Volume { .. } => Reach::Container {
                 name: self.reader_name(),
                 host: crate::observe::servers::INSIDE.to_owned(),
@@ -108,6 +132,7 @@ impl Fence {
             user: self.user.clone(),
             password: SecretName::Source(self.database.clone()),
             clients: self.clients.clone(),
+            options: Vec::new(),
         }
     }
 
@@ -126,14 +151,15 @@ impl Fence {
                     .chain(was_running.then(|| docker::stop(name)))
                     .collect()
             }
-            Fenced::Volume { .. } => Vec::new(),
+            Fenced::Volume { .. } | Fenced::External(_) => Vec::new(),
             Fenced::Cluster { cluster, was_on, .. } => was_on.map(|_| cluster.stop()).into_iter().collect(),
         }
     }
 
-    /// Starts the reader.
-    pub fn start_reader(&self) -> Cmd {
-        match &self.fenced {
+    /// Starts the reader; an external source needs none.
+    pub fn start_reader(&self) -> Option<Cmd> {
+        Some(match &self.fenced {
+            Fenced::External(_) => return None,
             Fenced::Container {
                 name, image, pgdata, ..
             } => self.reader_container(image, ["--volumes-from", name], pgdata.as_deref()),
@@ -159,16 +185,17 @@ impl Fence {
                 } else {
                     settings.push(("listen_addresses", "127.0.0.1"));
                 }
-                cluster.start(&settings, &server_log(cluster))
+                cluster.start(&settings, &cluster.log())
             }
-        }
+        })
     }
 
-    /// Ends the reader.
-    pub fn stop_reader(&self) -> Cmd {
+    /// Ends the reader; an external source has none.
+    pub fn stop_reader(&self) -> Option<Cmd> {
         match &self.fenced {
-            Fenced::Container { .. } | Fenced::Volume { .. } => docker::remove(&self.reader_name()),
-            Fenced::Cluster { cluster, .. } => cluster.stop(),
+            Fenced::Container { .. } | Fenced::Volume { .. } => Some(docker::remove(&self.reader_name())),
+            Fenced::Cluster { cluster, .. } => Some(cluster.stop()),
+            Fenced::External(_) => None,
         }
     }
 
@@ -187,16 +214,25 @@ impl Fence {
                     .chain(was_running.then(|| docker::start(name)))
                     .collect()
             }
-            Fenced::Volume { .. } => Vec::new(),
+            Fenced::Volume { .. } | Fenced::External(_) => Vec::new(),
             Fenced::Cluster { cluster, was_on, .. } => was_on
-                .map(|_| cluster.start(&[], &server_log(cluster)))
+                .map(|_| cluster.start(&[], &cluster.log()))
                 .into_iter()
                 .collect(),
         }
     }
 
-    pub(super) fn commands(&self) -> Vec<Cmd> {
-        self.stop().into_iter().chain([self.start_reader()]).collect()
+    pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
+        let end = match &self.fenced {
+            Fenced::External(external) => Some(external.instance.server(vault).psql(
+                &external.maintenance_database,
+                &Swap::end_sessions(&self.source_database),
+                format!("end the sessions of database {}", self.source_database),
+            )),
+            _ => None,
+        };
+        let stop = self.stop().into_iter().chain(end);
+        stop.chain(self.start_reader()).collect()
     }
 
     /// The same image on the same volume, without a network.
@@ -216,17 +252,4 @@ impl Fence {
             cmd.args(["-c", &format!("{name}={value}")])
         })
     }
-}
-
-/// Server logs lie beside the data directory, where the cluster's account may write.
-pub(super) fn server_log(cluster: &Cluster) -> PathBuf {
-    let name = cluster
-        .data
-        .file_name()
-        .map_or_else(|| "server".into(), |name| name.to_string_lossy());
-    cluster
-        .data
-        .parent()
-        .unwrap_or(Path::new("."))
-        .join(format!("{name}.log"))
 }

@@ -14,6 +14,6 @@ pub struct Release {
 
 impl Release {
     pub(super) fn commands(&self) -> Vec<Cmd> {
-        self.fences.iter().map(Fence::stop_reader).collect()
+        self.fences.iter().filter_map(Fence::stop_reader).collect()
     }
 }

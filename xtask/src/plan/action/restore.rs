@@ -1,10 +1,11 @@
 //! Restore into `<db>__incoming` and compare with the manifest.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use infra::Cmd;
 use infra::postgres::Script;
-use infra::postgres::archive::{self, Ownership};
+use infra::postgres::archive::{self, Ownership, Restoring};
+use infra::postgres::unprivileged::LeftOut;
 use serde::{Deserialize, Serialize};
 
 use super::Instance;
@@ -34,6 +35,9 @@ pub struct Restore {
     pub roles: Roles,
     /// The run, which marks incoming databases as ours.
     pub run: RunId,
+    /// Whether the role that restores is no superuser: what such a role may not create is left out.
+    #[serde(default)]
+    pub unprivileged: bool,
 }
 
 /// One database.
@@ -47,6 +51,15 @@ pub struct RestoreDatabase {
     pub owner: String,
     /// Where roles and password verifiers are read, in mode `preserve`.
     pub reader: Instance,
+    /// Objects that stay behind, each announced by a finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+    /// Make the new database as a copy of this empty one, which holds extensions that our role could not create.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// Extensions that the copy brings along.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions_there: Vec<String>,
 }
 
 /// The comment that marks a database as belonging to an unfinished run.
@@ -96,11 +109,12 @@ impl Restore {
             _ => "",
         };
         let script = Script::new(format!(
-            "CREATE DATABASE :\"incoming\" OWNER :\"owner\" TEMPLATE template0 ENCODING :'encoding' \
+            "CREATE DATABASE :\"incoming\" OWNER :\"owner\" TEMPLATE :\"template\" ENCODING :'encoding' \
              LC_COLLATE :'collate' LC_CTYPE :'ctype'{provider};\nCOMMENT ON DATABASE :\"incoming\" IS :'mark';"
         ))
         .var("incoming", database.incoming())
         .var("owner", &database.owner)
+        .var("template", database.template.as_deref().unwrap_or("template0"))
         .var("encoding", like.encoding)
         .var("collate", like.collate)
         .var("ctype", like.ctype)
@@ -111,24 +125,38 @@ impl Restore {
         }
     }
 
-    /// pg_restore of one database.
-    pub fn restore(&self, database: &RestoreDatabase, vault: &Vault) -> Cmd {
+    /// pg_restore of one database by so many jobs; `list` names the entries of the archive that are restored, all
+    /// without it.
+    pub fn restore(&self, database: &RestoreDatabase, vault: &Vault, list: Option<&Path>, jobs: u32) -> Cmd {
         let ownership = match self.roles {
             Roles::Unify => Ownership::Unify,
             Roles::Preserve => Ownership::Preserve,
         };
-        let server = self.target.server(vault);
-        let incoming = database.incoming();
-        let mem = &self.maintenance_work_mem;
-        archive::restore(
-            &server,
-            &incoming,
-            &self.folder,
-            &database.name,
-            self.jobs,
-            mem,
+        let how = Restoring {
+            jobs,
+            maintenance_work_mem: &self.maintenance_work_mem,
             ownership,
-        )
+            // What we make for another role must be its own from the start.
+            role: (self.roles == Roles::Unify && database.owner != self.target.user)
+                .then_some(&database.owner),
+            unprivileged: self.unprivileged,
+            list,
+        };
+        let server = self.target.server(vault);
+        archive::restore(&server, &database.incoming(), &self.folder, &database.name, &how)
+    }
+
+    /// The archive's own list of its entries.
+    pub fn list(&self, database: &RestoreDatabase) -> Cmd {
+        archive::list(&self.target.clients, &self.folder, &database.name)
+    }
+
+    /// Whether an entry of the archive's list is restored.
+    pub fn keeps(database: &RestoreDatabase, entry: &str) -> bool {
+        let there = |name: &&String| archive::is_about(entry, "EXTENSION", name);
+        let gone = |object: &&LeftOut| archive::is_about(entry, &object.class.to_uppercase(), &object.name);
+        database.extensions_there.iter().find(there).is_none()
+            && database.left_out.iter().find(gone).is_none()
     }
 
     pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
@@ -145,7 +173,7 @@ impl Restore {
             let create = self.create(database, &like);
             [
                 server.psql(&self.maintenance_database, &create, what),
-                self.restore(database, vault),
+                self.restore(database, vault, None, self.jobs),
             ]
         };
         self.databases.iter().flat_map(commands).collect()

@@ -50,6 +50,13 @@ impl UpgradeSchema {
             Some(script) => cmd.arg(script).stdin(format!("{}\n", self.answer).repeat(3)),
             None => cmd.args(["-m", "alembic", "upgrade", "head"]),
         };
+        // What proves the server to us must prove it to Alembic; the rest of our options is not its business.
+        let proof = self
+            .target
+            .options
+            .iter()
+            .filter(|(name, _)| name.starts_with("PGSSL"));
+        let cmd = proof.fold(cmd, |cmd, (name, value)| cmd.env(name, value));
         self.overrides.iter().fold(cmd, |cmd, (key, value)| match value {
             EnvValue::Plain(value) => cmd.env(key, value),
             EnvValue::Secret(name) => match vault.get(name) {

@@ -61,11 +61,12 @@ impl Swap {
         Script::new(sql)
     }
 
-    /// Ends other sessions of a database, so that it can be renamed.
+    /// Ends other sessions of a database, so that it can be renamed. Workers of autovacuum give way by themselves, and a
+    /// role without superuser may not end them.
     pub fn end_sessions(database: &str) -> Script {
         Script::new(
             "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
-             WHERE datname = :'database' AND pid <> pg_backend_pid();",
+             WHERE datname = :'database' AND pid <> pg_backend_pid() AND usesysid IS NOT NULL;",
         )
         .var("database", database)
     }

@@ -1,13 +1,12 @@
 //! The new instance.
 
-use std::path::PathBuf;
-
 use infra::compose::Project;
 use infra::postgres::cluster::Cluster;
-use infra::{Cmd, docker, git};
+use infra::{Cmd, docker};
 use serde::{Deserialize, Serialize};
 
-use super::{Instance, fence::server_log};
+use super::Instance;
+use crate::config::{SecretName, Vault};
 
 /// Start the new instance and wait for a query.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,8 +39,8 @@ pub enum TargetControl {
         services: Vec<String>,
         /// The container that is PostgreSQL.
         container: String,
-        /// Checkout and branch to pull first.
-        pull: Option<(PathBuf, String)>,
+        /// Variables of the file that are secrets.
+        secrets: Vec<(String, SecretName)>,
     },
     /// A local cluster.
     Cluster(Cluster),
@@ -51,18 +50,21 @@ pub enum TargetControl {
 
 impl StartTarget {
     /// The commands that start it.
-    pub fn commands(&self) -> Vec<Cmd> {
+    pub fn commands(&self, vault: &Vault) -> Vec<Cmd> {
         match &self.control {
             TargetControl::Compose {
                 project,
                 services,
-                pull,
+                secrets,
                 ..
             } => {
-                let pull = pull
-                    .as_ref()
-                    .map(|(checkout, branch)| git::pull(checkout, branch));
-                pull.into_iter().chain([project.up(services)]).collect()
+                let known = secrets
+                    .iter()
+                    .filter_map(|(name, secret)| Some((name, vault.get(secret)?)));
+                let up = known.fold(project.up(services), |cmd, (name, secret)| {
+                    cmd.secret_env(name, secret)
+                });
+                vec![up]
             }
             TargetControl::Cluster(cluster) if !self.was_running => vec![self.start_cluster(cluster)],
             TargetControl::Cluster(_) | TargetControl::External => Vec::new(),
@@ -71,7 +73,7 @@ impl StartTarget {
 
     /// Starts a local cluster.
     pub fn start_cluster(&self, cluster: &Cluster) -> Cmd {
-        cluster.start(&[], &server_log(cluster))
+        cluster.start(&[], &cluster.log())
     }
 
     /// Whether going back stops this container of the same Compose project.

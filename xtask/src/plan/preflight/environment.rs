@@ -1,6 +1,7 @@
 //! `.env` files, the running application, the disk.
 
 use super::Case;
+use crate::config::Control;
 use crate::model::{Finding, time};
 use crate::observe::EnvSeen;
 
@@ -28,6 +29,11 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
         }
         findings.push(finding);
         return;
+    }
+    if let Some(why) = &file.locked {
+        let found = format!("{} cannot be changed: {why}", file.path.display());
+        let wanted = "a folder that takes a new file, before anything is stopped";
+        findings.push(Finding::error("env.locked", found).wanted(wanted));
     }
     rejected(file, findings);
     let wanted = file
@@ -92,7 +98,7 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
     }
 }
 
-fn rejected(file: &EnvSeen, findings: &mut Vec<Finding>) {
+pub(super) fn rejected(file: &EnvSeen, findings: &mut Vec<Finding>) {
     // A file that the application cannot read is one fault, whoever else stumbles over it.
     let fatal = file.rejected.iter().any(|one| one.application);
     for one in file.rejected.iter().filter(|one| one.application || !fatal) {
@@ -122,16 +128,21 @@ fn check(file: &EnvSeen) -> String {
 
 pub(super) fn application(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for running in &case.seen.application {
-        findings.push(
-            Finding::warning(
+        let port = running.port;
+        findings.push(match &running.process {
+            Some(process) => Finding::note(
+                "application.running",
+                format!("the application runs on port {port}, {process}; it is stopped first"),
+            )
+            .wanted("start it again afterwards, so that it reads the new .env"),
+            None => Finding::warning(
                 "application.running",
                 format!(
-                    "the application answers on port {}; it loses its databases while this runs",
-                    running.port
+                    "something like the application answers on port {port}; it loses its databases while this runs"
                 ),
             )
-            .wanted("restart it afterwards, so that it reads the new .env"),
-        );
+            .wanted("stop it, and start it again afterwards, so that it reads the new .env"),
+        });
     }
 }
 
@@ -142,18 +153,20 @@ pub(super) fn disk(case: &Case<'_>, findings: &mut Vec<Finding>) {
         .values()
         .filter_map(|source| source.database.as_ref().map(|d| d.bytes));
     let data: u64 = sizes.sum();
-    // Archives are smaller than the data, the restored copy is as large, and its WAL comes on top until a checkpoint.
-    let needed = data * 3;
+    // Archives are smaller than the data, the restored copy is as large, and its WAL comes on top until a checkpoint. On a
+    // server elsewhere only the archives are ours.
+    let (times, what) = match case.settings.target.control {
+        Control::External => (1, "the archives"),
+        _ => (3, "archives, the restored copy and its WAL"),
+    };
+    let needed = data * times;
     match case.seen.free_bytes {
         Some(free) if free < needed => findings.push(
             Finding::error(
                 "disk.space",
                 format!("{} are free for {} of data", time::bytes(free), time::bytes(data)),
             )
-            .wanted(format!(
-                "{}: archives, the restored copy and its WAL",
-                time::bytes(needed)
-            )),
+            .wanted(format!("{}: {what}", time::bytes(needed))),
         ),
         Some(_) => {}
         None => findings.push(Finding::note(

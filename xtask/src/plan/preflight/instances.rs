@@ -1,9 +1,10 @@
 //! Old instances, the new one, and Redis.
 
-use super::Case;
+use super::{Case, external};
 use crate::config::{Control, Settings};
 use crate::model::Finding;
 use crate::observe::{Holder, SourceSeen, SourceState};
+use crate::plan::Roles;
 use infra::postgres::{major, version_text};
 
 pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -45,20 +46,13 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
                     .hint(format!("docker logs --tail 20 {}", container.name)),
                 );
             }
-            SourceState::External => findings.push(
-                Finding::error(
-                    format!("source.{name}.external"),
-                    "external sources are not migrated by this version",
-                )
-                .wanted("a container or a local cluster"),
-            ),
             _ => {}
         }
         if let Some(problem) = &source.problem {
-            findings.push(
-                Finding::error(format!("source.{name}.unreachable"), problem.clone())
-                    .wanted(format!("an answer from the instance that holds {name}")),
-            );
+            let finding = Finding::error(format!("source.{name}.unreachable"), problem.clone())
+                .wanted(format!("an answer from the instance that holds {name}"));
+            let hint = external::tls_hint(&format!("databases.{name}.source"), problem);
+            findings.push(hint.into_iter().fold(finding, Finding::hint));
         }
         if let Some(server) = &source.server
             && source.database.is_none()
@@ -104,8 +98,11 @@ fn absent(case: &Case<'_>, name: &str) -> Finding {
     }
 }
 
-/// What belongs to the instance and not to a database is not moved; people must know.
+/// Settings of roles that have no place on the target: everything belongs to one role there. People must know.
 pub(super) fn left_behind(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if case.request.roles == Roles::Preserve {
+        return;
+    }
     for (name, source) in &case.seen.sources {
         let Some(database) = &source.database else {
             continue;
@@ -115,7 +112,7 @@ pub(super) fn left_behind(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 Finding::warning(
                     format!("source.{name}.role-settings"),
                     format!(
-                        "settings of roles stay behind: {}",
+                        "settings of other roles than the application's stay behind: {}",
                         database.role_settings.join(", ")
                     ),
                 )
@@ -167,6 +164,10 @@ pub(super) fn source_logins(case: &Case<'_>, findings: &mut Vec<Finding>) {
 pub(super) fn target_port(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let target = &case.seen.target;
     let Some(holder) = &target.port_holder else { return };
+    // Without the engine nobody can say whose port it is: a container's is held by a process of the engine.
+    if case.seen.docker.problem.is_some() && matches!(holder, Holder::Process(_)) {
+        return;
+    }
     let expected = match holder {
         Holder::Container(name) => {
             *name == case.settings.target.container
@@ -203,7 +204,9 @@ fn is_on(source: &SourceSeen, settings: &Settings) -> bool {
 
 pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if let Some(problem) = &case.seen.target.problem {
-        findings.push(Finding::error("target.unreachable", problem.clone()).wanted("a target that answers"));
+        let finding = Finding::error("target.unreachable", problem.clone()).wanted("a target that answers");
+        let hint = external::tls_hint("target", problem);
+        findings.push(hint.into_iter().fold(finding, Finding::hint));
     }
     if case.settings.target.control == Control::PgCtl && !case.seen.target.exists {
         findings.push(
@@ -230,7 +233,7 @@ pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
             .is_some_and(|source| source.state != SourceState::Absent)
     };
     for (name, database) in case.seen.target.databases.iter().filter(|(name, _)| moved(name)) {
-        if database.facts.is_empty() {
+        if !database.facts.has_content() {
             continue;
         }
         let kept = format!("{}__before_{}", database.facts.name, case.request.run);
@@ -302,6 +305,7 @@ pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// For a superuser; what another role leaves out or cannot have is told by [`super::external::carried`].
 pub(super) fn extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(target) = &case.seen.target.server else {
         return;
@@ -313,7 +317,7 @@ pub(super) fn extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
         for extension in database
             .extensions
             .keys()
-            .filter(|e| !target.available_extensions.contains(e))
+            .filter(|e| !target.available_extensions.contains(e) && target.superuser)
         {
             findings.push(
                 Finding::error(

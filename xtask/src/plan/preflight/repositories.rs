@@ -4,6 +4,24 @@ use super::Case;
 use crate::config::Control;
 use crate::model::Finding;
 
+/// What `--pull` asks for can be pulled.
+pub(super) fn pull(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if !case.request.pull || case.seen.platform.is_some() {
+        return;
+    }
+    findings.push(
+        Finding::error(
+            "platform.pull",
+            "--pull was given, and the platform's checkout is not here",
+        )
+        .wanted(format!(
+            "it in one of {:?} of this workspace",
+            case.settings.platform.repository
+        ))
+        .hint("cargo xtask migrate"),
+    );
+}
+
 pub(super) fn docker(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let docker = &case.seen.docker;
     if !docker.needed {
@@ -103,7 +121,7 @@ pub(super) fn labeler(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 pub(super) fn python(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(labeler) = &case.seen.labeler else { return };
-    let asks = !case.settings.application.command.is_empty() || !case.settings.schema.database.is_empty();
+    let asks = case.settings.application.is_started() || !case.settings.schema.database.is_empty();
     if !asks {
         return;
     }

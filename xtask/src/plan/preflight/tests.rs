@@ -1,5 +1,7 @@
 //! Every finding on a world made by hand: one where nothing is wrong, and one change at a time.
 
+mod onboarding;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -108,6 +110,7 @@ fn request() -> Request {
         roles: Roles::Unify,
         pull: false,
         set_aside: false,
+        accept_unfenced: false,
         target_password: true,
         reader_ports: Vec::new(),
     }
@@ -270,6 +273,13 @@ fn faults_of_env_carry_file_and_line() {
         &["reads no USER_DB_NAME", "not UTF-8", "backend/.env:7"],
         |world| keys(world, "fault", fault.clone()),
     );
+    error(
+        "env.locked",
+        &["backend/.env cannot be changed: Read-only"],
+        |world| {
+            world["env_files"][0]["locked"] = json!("Read-only file system");
+        },
+    );
     error("env.placeholder", &["USER_DB_NAME", "backend/.env:22"], |world| {
         keys(world, "placeholder", json!(true))
     });
@@ -349,6 +359,16 @@ fn an_optional_old_instance_may_be_absent_unless_it_was_asked_for() {
     };
     let found = preflight(&seen(world), &settings(), &asked);
     assert_eq!(found[0].severity, Severity::Error, "{found:?}");
+}
+
+#[test]
+fn without_an_engine_nobody_says_whose_port_it_is() {
+    let mut world = world();
+    world["docker"]["problem"] = json!("no answer");
+    world["target"]["port_holder"] = json!({ "process": "docker-proxy (pid 7)" });
+    let found = preflight(&seen(world), &settings(), &request());
+    assert!(found.iter().all(|one| one.id != "target.port"), "{found:?}");
+    assert!(!found.is_empty());
 }
 
 #[test]

@@ -1,6 +1,9 @@
+mod browser;
+
 use super::super::documents::{RunDocument, StepDocument, TargetDocument};
 use super::*;
 use crate::model::Finding;
+use crate::report::run_report::{Bar, DatabaseReport, RunReport, TableReport};
 
 const SECRET: &str = "hunter'2<&>";
 
@@ -46,6 +49,7 @@ fn report(document: &RunDocument) -> RunReport<'_> {
         began: "2026-11-22T14:00:00.000Z".to_owned(),
         seconds: 10.0,
         bars: vec![Bar {
+            id: "fence-labeler".to_owned(),
             title: "stop the \"old\" instances".to_owned(),
             start: 2.0,
             seconds: 5.0,

@@ -50,6 +50,7 @@ fn manifest() -> DatabaseManifest {
         comment: None,
         bytes: 1,
         settings: [(String::new(), facts(&[("work_mem", "8MB")]))].into(),
+        role_settings: BTreeMap::new(),
         extension_versions: facts(&[("vector", "0.7.0")]),
         tables: [
             ("public.images".to_owned(), images),

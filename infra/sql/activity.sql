@@ -1,0 +1,23 @@
+-- What counts writes in this database, from the server's own statistics. Statistics of our own catalogue reads are no
+-- writes; pg_statistic is written by ANALYZE and counts for nothing. One JSON document; PostgreSQL 14 to 18; any role.
+SELECT json_build_object(
+  'taken_at', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+  'next_transaction', pg_snapshot_xmax(pg_current_snapshot())::text,
+  'wal', CASE WHEN has_function_privilege('pg_catalog.pg_current_wal_lsn()', 'EXECUTE') AND NOT pg_is_in_recovery()
+    THEN pg_current_wal_lsn()::text END,
+  'server_started', extract(epoch FROM pg_postmaster_start_time())::text,
+  'statistics_reset', (SELECT stats_reset::text FROM pg_stat_database WHERE datname = current_database()),
+  'tables', (
+    SELECT coalesce(json_object_agg(format('%I.%I', s.schemaname, s.relname), json_build_object(
+      'inserted', s.n_tup_ins, 'updated', s.n_tup_upd, 'deleted', s.n_tup_del, 'file', pg_relation_filenode(s.relid)::bigint)), '{}'::json)
+    FROM pg_stat_user_tables s),
+  'sequences', (
+    SELECT coalesce(json_object_agg(format('%I.%I', schemaname, sequencename), last_value), '{}'::json) FROM pg_sequences),
+  'large_objects', (
+    SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_sys_tables
+    WHERE schemaname = 'pg_catalog' AND relname IN ('pg_largeobject', 'pg_largeobject_metadata')),
+  'definitions', (
+    SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) FROM pg_stat_sys_tables
+    WHERE schemaname = 'pg_catalog' AND relname IN ('pg_class', 'pg_attribute', 'pg_proc', 'pg_type', 'pg_constraint',
+      'pg_index', 'pg_trigger', 'pg_policy', 'pg_namespace', 'pg_attrdef', 'pg_enum', 'pg_rewrite', 'pg_description'))
+);

@@ -1,0 +1,178 @@
+//! The target: started, filled, and put in place.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use infra::compose::Project;
+
+use super::Builder;
+use crate::config::{Control, SecretName};
+use crate::observe::servers;
+use crate::plan::action::*;
+use crate::plan::carried::Carried;
+use crate::plan::{Roles, charge};
+
+impl Builder<'_> {
+    /// The target as an instance of the plan.
+    pub(super) fn target(&self) -> Instance {
+        charge::target(self.settings, self.request.run.as_str())
+    }
+
+    /// How it is started.
+    pub(super) fn start_target(&self) -> anyhow::Result<StartTarget> {
+        let target = &self.settings.target;
+        let control = match target.control {
+            Control::Compose => TargetControl::Compose {
+                project: self.target_project()?,
+                services: target.services.clone(),
+                container: target.container.clone(),
+                secrets: match self.platform_file() {
+                    Some(_) => Vec::new(),
+                    None => vec![("PLATFORM_POSTGRES_PASSWORD".to_owned(), SecretName::Target)],
+                },
+            },
+            Control::PgCtl => TargetControl::Cluster(servers::target_cluster(target)),
+            _ => TargetControl::External,
+        };
+        Ok(StartTarget {
+            control,
+            instance: self.target(),
+            maintenance_database: target.maintenance_database.clone(),
+            limit_seconds: self.settings.limits.target_start_seconds,
+            published: (target.host.clone(), target.port),
+            was_running: self.seen.target.running,
+            ran_before: self
+                .seen
+                .docker
+                .containers
+                .iter()
+                .filter(|container| container.is_running())
+                .map(|container| container.name.clone())
+                .collect(),
+        })
+    }
+
+    fn target_project(&self) -> anyhow::Result<Project> {
+        let (program, _) = self
+            .seen
+            .docker
+            .compose
+            .clone()
+            .context("Compose is not on this machine")?;
+        let platform = &self.settings.platform;
+        let name = (!platform.compose_project.is_empty()).then(|| platform.compose_project.clone());
+        let mut env = BTreeMap::new();
+        let (name, file) = match self.platform_file() {
+            Some(file) => (name, file),
+            None => {
+                env.extend(self.unified_env());
+                // The name of a checkout's folder is what everybody's volumes are called after; ours would be `compose`.
+                let name = name.or_else(|| Some("platform".to_owned()));
+                (name, self.workspace.unified_compose())
+            }
+        };
+        env.extend(platform.compose_env.clone());
+        Ok(Project {
+            program,
+            name,
+            file,
+            env: env.into_iter().collect(),
+        })
+    }
+
+    /// The platform's checkout, when it is to be pulled.
+    pub(super) fn pull(&self) -> Option<Pull> {
+        let platform = self.seen.platform.as_ref().filter(|_| self.request.pull)?;
+        Some(Pull {
+            checkout: platform.root.clone(),
+            branch: self.settings.platform.branch.clone(),
+            compose_file: platform.compose_file.clone().zip(platform.compose_sha256.clone()),
+        })
+    }
+
+    /// The platform checkout's Compose file.
+    fn platform_file(&self) -> Option<PathBuf> {
+        self.seen.platform.as_ref().and_then(|p| p.compose_file.clone())
+    }
+
+    /// What our own Compose file is told, so that it starts the target that the settings name.
+    fn unified_env(&self) -> [(String, String); 5] {
+        let (target, redis) = (&self.settings.target, &self.settings.redis);
+        [
+            ("PLATFORM_POSTGRES_IMAGE", target.image.clone()),
+            ("PLATFORM_POSTGRES_CONTAINER", target.container.clone()),
+            ("PLATFORM_POSTGRES_USER", target.user.clone()),
+            ("PLATFORM_POSTGRES_PORT", target.port.to_string()),
+            ("PLATFORM_REDIS_PORT", redis.port.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+    }
+
+    /// Restore of everything that was backed up.
+    pub(super) fn restore(&self, fences: &[Fence]) -> Restore {
+        let databases = fences.iter().map(|fence| {
+            let carried = Carried::over(self.seen, self.settings, &fence.database);
+            RestoreDatabase {
+                name: fence.database.clone(),
+                target_name: self.settings.databases[&fence.database].name.clone(),
+                owner: self.owner(&fence.database),
+                reader: fence.reader(),
+                left_out: carried.left_out,
+                template: carried.template,
+                extensions_there: carried.extensions_there,
+            }
+        });
+        Restore {
+            databases: databases.collect(),
+            target: self.target(),
+            maintenance_database: self.settings.target.maintenance_database.clone(),
+            folder: self.folder.join("backup"),
+            jobs: self.settings.limits.jobs(),
+            maintenance_work_mem: self.settings.limits.maintenance_work_mem.clone(),
+            roles: self.request.roles,
+            run: self.request.run.clone(),
+            unprivileged: self
+                .seen
+                .target
+                .server
+                .as_ref()
+                .is_some_and(|server| !server.superuser),
+        }
+    }
+
+    /// Who owns a database on the target: the role that the settings name for it, else the administrator, or in mode
+    /// `preserve` the role that the application logs in as today.
+    pub(super) fn owner(&self, database: &str) -> String {
+        let login = &self.settings.databases[database].login;
+        let administrator = || match login.as_str() {
+            "" => self.settings.target.user.clone(),
+            login => login.to_owned(),
+        };
+        let mapped = || {
+            let mut files = self.seen.env_files.iter();
+            files.find_map(|file| file.mappings.get(database)?.user.value.clone())
+        };
+        match self.request.roles {
+            Roles::Unify => administrator(),
+            Roles::Preserve => mapped().unwrap_or_else(administrator),
+        }
+    }
+
+    /// The renames that put it in place.
+    pub(super) fn swap(&self, fences: &[Fence]) -> Swap {
+        let restore = self.restore(fences);
+        let databases = restore.databases.iter().map(|database| SwapDatabase {
+            name: database.name.clone(),
+            target_name: database.target_name.clone(),
+            incoming: database.incoming(),
+        });
+        Swap {
+            databases: databases.collect(),
+            target: restore.target,
+            maintenance_database: restore.maintenance_database,
+            set_aside: self.request.set_aside,
+            run: self.request.run.clone(),
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The last look at an old instance before its data go: they must be what the backup holds.
+
+use infra::docker;
+use infra::postgres::manifest::{self, CompareOptions, Difference};
+
+use super::restore::MANIFEST_WORKERS;
+use super::{Failure, World, fence};
+use crate::model::backup::DatabaseBackup;
+use crate::plan::action::{Fence, Fenced};
+
+/// Reads the old data of a finished run once more, in isolation, and compares them with the run's backup: somebody may
+/// have started the old instance since, and written to it.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn differs_from_backup(old: &Fence, world: &World<'_>) -> Result<Vec<Difference>, Failure> {
+    let Some(backup) = DatabaseBackup::read(&world.run.backup(), &old.database)? else {
+        return Err(Failure::new(format!(
+            "the backup holds no archive of {}",
+            old.database
+        )));
+    };
+    let old = readable(old, world)?;
+    let found = fence::apply(&old, world)
+        .and_then(|_| fence::verify(&old, world))
+        .and_then(|()| {
+            let server = old.reader().server(world.vault);
+            let source = &old.source_database;
+            let found = manifest::collect(&world.runner, &server, source, None, MANIFEST_WORKERS, &|_| {})?;
+            Ok(found)
+        });
+    fence::release(&old, world)?;
+    Ok(manifest::compare(
+        &backup.manifest,
+        &found?,
+        &CompareOptions::default(),
+    ))
+}
+
+/// A container may be gone by now; its volume is read without it.
+fn readable(old: &Fence, world: &World<'_>) -> Result<Fence, Failure> {
+    let mut old = old.clone();
+    if let Fenced::Container {
+        name,
+        image,
+        data: Some(volume),
+        ..
+    } = &old.fenced
+        && docker::container(&world.runner, name)?.is_none()
+    {
+        let (volume, image) = (volume.clone(), image.clone());
+        old.fenced = Fenced::Volume { volume, image };
+    }
+    Ok(old)
+}

@@ -1,0 +1,139 @@
+//! Why storage could not do what was asked, and what that means for the exit code.
+
+use infra::programs::{Manager, Program};
+use infra::s3::{Location, Reason, S3Error};
+
+use crate::config;
+use crate::model::Finding;
+use crate::steps::Failure;
+
+/// Three ways of not succeeding.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Something is missing or in the way; nothing was changed.
+    Refused(Box<Finding>),
+    /// Something is not what it must be. Each in a sentence.
+    Differs(Vec<String>),
+    /// It stopped on the way; the same command goes on.
+    Failed(Failure),
+}
+
+impl Trouble {
+    pub(super) fn refused(finding: Finding) -> Self {
+        Self::Refused(Box::new(finding))
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Refused(finding) => (*finding).into(),
+            Trouble::Differs(differences) => Self::new(differences.join("\n  ")),
+            Trouble::Failed(failure) => failure,
+        }
+    }
+}
+
+pub(super) fn before(error: &S3Error, at: &Location, settings: &config::Storage) -> Trouble {
+    match explain(error, at, settings) {
+        Some(_) if error.reason == Reason::Interrupted => interrupted(error),
+        Some(finding) => Trouble::refused(finding),
+        None => Trouble::Failed(Failure::new(error.to_string())),
+    }
+}
+
+pub(super) fn after(error: &S3Error, at: &Location, settings: &config::Storage) -> Trouble {
+    if error.reason == Reason::Interrupted {
+        return interrupted(error);
+    }
+    let hints = explain(error, at, settings).map_or_else(Vec::new, |finding| finding.hints);
+    let failure = Failure::new(error.to_string());
+    Trouble::Failed(hints.into_iter().fold(failure, Failure::hint))
+}
+
+fn interrupted(error: &S3Error) -> Trouble {
+    Trouble::Failed(Failure {
+        interrupted: true,
+        ..Failure::new(error.to_string())
+    })
+}
+
+/// No client: what to install, on this system.
+pub(super) fn no_client(error: &S3Error) -> Trouble {
+    if error.reason == Reason::Interrupted {
+        return interrupted(error);
+    }
+    if error.reason != Reason::NoClient {
+        return Trouble::refused(Finding::error("storage.client", error.to_string()));
+    }
+    Trouble::refused(
+        Finding::error("storage.client", "the aws client is not on this machine")
+            .wanted("its version 1 or 2 on PATH, or its path in storage.program")
+            .hint(Program::Aws.hint(Manager::detect()))
+            .hint("python3 -m pip install --user awscli"),
+    )
+}
+
+/// What a person can do about it; `None` where only the client's own words help.
+fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option<Finding> {
+    let bucket = &at.bucket;
+    let server = if settings.endpoint_url.is_empty() {
+        "Amazon S3"
+    } else {
+        &settings.endpoint_url
+    };
+    let said = error.error.tail().lines().last().unwrap_or_default();
+    let said = if said.is_empty() {
+        error.to_string()
+    } else {
+        said.to_owned()
+    };
+    let finding =
+        |id: &str, found: String| Finding::error(format!("storage.{id}"), format!("{found}: {said}"));
+    Some(match error.reason {
+        Reason::NoBucket => finding("bucket", format!("there is no bucket {bucket} at {server}"))
+            .hint("add --set storage.bucket=NAME"),
+        Reason::Forbidden => finding("forbidden", format!("the credentials may not {}", what(error)))
+            .wanted("the rights that docs/storage.md lists")
+            .hint("aws sts get-caller-identity"),
+        Reason::Credentials => finding(
+            "credentials",
+            format!("{server} takes no credentials of this environment"),
+        )
+        .wanted("AWS_PROFILE, storage.profile, or the variables of the aws client")
+        .hint("aws configure")
+        .hint("aws sts get-caller-identity"),
+        Reason::Region => finding("region", format!("bucket {bucket} is in another region"))
+            .hint("add --set storage.region=NAME"),
+        Reason::Unreachable => finding("unreachable", format!("{server} does not answer"))
+            .wanted("an answer within the times of [storage]")
+            .hint("cargo xtask status --settings"),
+        Reason::Interrupted => finding("interrupted", String::new()),
+        Reason::NoClient
+        | Reason::NoObject
+        | Reason::NoUpload
+        | Reason::Exists
+        | Reason::NotSupported
+        | Reason::Other => return None,
+    })
+}
+
+/// What was being done.
+fn what(error: &S3Error) -> &str {
+    match &error.error {
+        infra::CommandError::Failed { what, .. } => what,
+        _ => "do that",
+    }
+}
