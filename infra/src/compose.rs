@@ -2,6 +2,8 @@
 
 pub mod file;
 pub mod interpolate;
+mod load;
+mod service;
 pub mod yaml;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{Cmd, CommandError, Runner};
 use crate::docker;
+
+pub use load::read;
 
 /// Which of the two commands this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

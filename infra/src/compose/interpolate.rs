@@ -1,7 +1,10 @@
 //! `${NAME:-default}` as Compose fills it in.
 
-/// Replaces variables in a text. `lookup` answers for a name; what is set nowhere is empty, as in Compose.
-pub fn interpolate(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+/// Answers for the name of a variable.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Replaces variables in a text. What is set nowhere is empty, as in Compose.
+pub fn interpolate(text: &str, lookup: Lookup<'_>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {
@@ -55,7 +58,7 @@ fn name_end(text: &str) -> usize {
         .unwrap_or(text.len())
 }
 
-fn braced(inside: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+fn braced(inside: &str, lookup: Lookup<'_>) -> String {
     let (name, rest) = inside.split_at(name_end(inside));
     let value = lookup(name);
     let filled = value.clone().filter(|value| !value.is_empty());

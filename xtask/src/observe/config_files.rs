@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use backend_env::Document;
-use infra::compose::file::{self, ComposeFile};
+use infra::compose::file::ComposeFile;
 use infra::compose::yaml::YamlError;
 
 use super::{Eyes, repositories};
@@ -166,7 +166,7 @@ fn compose(path: &Path, variables: &std::collections::BTreeMap<String, String>) 
         })
     };
     let file = match std::fs::read_to_string(path) {
-        Ok(text) => file::read(path, text.trim_start_matches('\u{feff}'), &lookup),
+        Ok(text) => infra::compose::read(path, text.trim_start_matches('\u{feff}'), &lookup),
         Err(error) => Err(YamlError {
             line: 0,
             why: error.to_string(),

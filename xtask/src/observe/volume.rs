@@ -1,6 +1,6 @@
 //! Whether the volume of a target whose container is gone is still there.
 
-use infra::compose::file::{self, ComposeFile, Service};
+use infra::compose::file::{ComposeFile, Service};
 use infra::docker::Volume;
 
 use super::{Eyes, Observed};
@@ -28,7 +28,7 @@ pub(super) fn look(eyes: &Eyes<'_>, seen: &Observed) -> Option<Result<Option<Str
         Err(error) => return Some(Err(format!("{} cannot be read: {error}", path.display()))),
     };
     let lookup = |name: &str| settings.platform.compose_env.get(name).cloned();
-    let file = match file::read(&path, &text, &lookup) {
+    let file = match infra::compose::read(&path, &text, &lookup) {
         Ok(file) => file,
         Err(error) => return Some(Err(format!("{}: {error}", path.display()))),
     };
@@ -103,7 +103,7 @@ mod tests {
     fn the_volume_of_the_data_is_found_by_the_name_that_the_file_gives_it() {
         let text = "services:\n  postgres:\n    image: postgres\n    volumes:\n      - ./init:/docker-entrypoint-initdb.d\n      \
                     - postgres_data:/var/lib/postgresql/data\n  redis:\n    volumes:\n      - redis_data:/data\n";
-        let file = file::read(std::path::Path::new("compose.yaml"), text, &|_| None).unwrap();
+        let file = infra::compose::read(std::path::Path::new("compose.yaml"), text, &|_| None).unwrap();
         assert_eq!(short_name(&file, &[]).as_deref(), Some("postgres_data"));
         assert_eq!(short_name(&file, &["redis".to_owned()]), None);
         let volume = |name: &str| Volume {

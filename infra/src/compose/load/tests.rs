@@ -1,0 +1,169 @@
+//! What is read, in every form.
+
+use super::super::file::{Published, image_tag};
+use super::*;
+
+fn parse(text: &str) -> ComposeFile {
+    read(Path::new("compose.yml"), text, &|_| None).unwrap()
+}
+
+#[test]
+fn ports_are_read_in_every_form() {
+    let file = parse(
+        "services:\n  a:\n    ports:\n      - \"127.0.0.1:${P:-5432}:5432\"\n      - 80\n      - \"53:53/udp\"\n      \
+         - \"9000-9001:9000-9001\"\n      - target: 5432\n        published: \"5440\"\n      - \"[::1]:81:80\"\n",
+    );
+    let ports: Vec<(Option<&str>, u16, &str, usize)> = file.services[0]
+        .ports
+        .iter()
+        .map(|p| (p.address.as_deref(), p.port, p.protocol.as_str(), p.line))
+        .collect();
+    assert_eq!(
+        ports,
+        [
+            (Some("127.0.0.1"), 5432, "tcp", 4),
+            (None, 53, "udp", 6),
+            (None, 9000, "tcp", 7),
+            (None, 9001, "tcp", 7),
+            (None, 5440, "tcp", 8),
+            (Some("::1"), 81, "tcp", 10),
+        ]
+    );
+    assert!(!file.services[0].ports[0].collides(&file.services[0].ports[4]));
+}
+
+#[test]
+fn two_ports_collide_on_one_address_only() {
+    let port = |address: Option<&str>| Published {
+        address: address.map(str::to_owned),
+        port: 6379,
+        protocol: "tcp".to_owned(),
+        container: None,
+        line: 1,
+    };
+    assert!(port(None).collides(&port(Some("127.0.0.1"))));
+    assert!(!port(Some("127.0.0.2")).collides(&port(Some("127.0.0.1"))));
+}
+
+#[test]
+fn a_postgres_service_is_known_by_its_image_not_by_a_client_s_variables() {
+    let file = parse(
+        "services:\n  db:\n    image: registry:5000/x/pgvector:pg16\n  temporal:\n    image: temporalio/auto-setup:1.24\n    \
+         environment:\n      - POSTGRES_USER=temporal\n",
+    );
+    assert!(file.services[0].is_postgres());
+    assert!(!file.services[1].is_postgres());
+    assert_eq!(file.services[1].environment["POSTGRES_USER"].line, 7);
+    assert_eq!(image_tag("registry:5000/x/pgvector"), None);
+    assert_eq!(image_tag("postgres:16-alpine"), Some("16-alpine"));
+}
+
+/// The services of the first of these files.
+fn parse_all(files: &[(&str, &str)]) -> Result<ComposeFile, YamlError> {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        crate::files::write_shared(&folder.path().join(name), text.as_bytes()).unwrap();
+    }
+    read(&folder.path().join(files[0].0), files[0].1, &|_| None)
+}
+
+#[test]
+fn what_a_file_includes_belongs_to_it() {
+    let file = parse_all(&[
+        (
+            "compose.yml",
+            "include:\n  - db.yml\n  - path: ./${MORE:-cache.yml}\nservices:\n  api:\n    image: api:1\n",
+        ),
+        (
+            "db.yml",
+            "\nservices:\n  db:\n    image: postgres:16\n    ports: [\"5432:5432\"]\n",
+        ),
+        ("cache.yml", "services:\n  cache:\n    image: redis:7\n"),
+    ])
+    .unwrap();
+    let names: Vec<(&str, &str, usize)> = file
+        .services
+        .iter()
+        .map(|s| {
+            (
+                s.name.as_str(),
+                s.file.file_name().unwrap().to_str().unwrap(),
+                s.line,
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("db", "db.yml", 3),
+            ("cache", "cache.yml", 2),
+            ("api", "compose.yml", 5)
+        ]
+    );
+    assert!(file.services[0].is_postgres());
+}
+
+#[test]
+fn a_service_has_what_it_extends_and_its_own_word_wins() {
+    let file = parse_all(&[
+        (
+            "compose.yml",
+            "services:\n  db:\n    extends:\n      file: base.yml\n      service: postgres\n    image: postgres:17\n    \
+             environment:\n      POSTGRES_DB: platform\n    ports: [\"5433:5432\"]\n  same:\n    extends: db\n",
+        ),
+        (
+            "base.yml",
+            "services:\n  any:\n    healthcheck:\n      test: pg_isready\n  postgres:\n    extends: {service: any}\n    \
+             image: postgres:16\n    environment: [POSTGRES_USER=admin, POSTGRES_DB=x]\n    ports: [\"5432:5432\"]\n",
+        ),
+    ])
+    .unwrap();
+    let db = &file.services[0];
+    assert_eq!(
+        db.image.as_ref().map(|image| image.text.as_str()),
+        Some("postgres:17")
+    );
+    assert_eq!(db.environment["POSTGRES_DB"].text, "platform");
+    assert_eq!(db.environment["POSTGRES_USER"].line, 4, "on the line of extends");
+    let ports: Vec<(u16, usize)> = db.ports.iter().map(|port| (port.port, port.line)).collect();
+    assert_eq!(ports, [(5432, 4), (5433, 9)]);
+    assert!(db.health_check.is_some());
+    assert_eq!(file.services[1].ports.len(), 2);
+}
+
+#[test]
+fn what_is_not_there_or_never_ends_is_an_error_with_the_line_that_names_it() {
+    for (text, line, why) in [
+        ("include: [gone.yml]\n", 1, "cannot read"),
+        (
+            "services:\n  a:\n    extends:\n      service: b\n",
+            4,
+            "it extends service b, which",
+        ),
+        ("services:\n  a:\n    extends: a\n", 3, "does it extend itself"),
+        (
+            "services: {}\ninclude:\n  - compose.yml\n",
+            3,
+            "does it name itself",
+        ),
+        (
+            "services:\n  a:\n    extends:\n      file: compose.yml\n      service: a\n",
+            4,
+            "name itself",
+        ),
+    ] {
+        let error = parse_all(&[("compose.yml", text)]).unwrap_err();
+        assert!(error.why.contains(why), "{error}");
+        assert_eq!(error.line, line, "{error}");
+    }
+}
+
+#[test]
+fn a_disabled_health_check_is_none() {
+    let file = parse(
+        "services:\n  a:\n    healthcheck:\n      disable: true\n  b:\n    healthcheck:\n      test: [NONE]\n  c:\n    \
+         healthcheck:\n      test: pg_isready\n",
+    );
+    let found: Vec<bool> = file.services.iter().map(|s| s.health_check.is_some()).collect();
+    assert_eq!(found, [false, false, true]);
+}
