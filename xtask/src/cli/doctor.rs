@@ -8,6 +8,7 @@ use std::io::Read;
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::names::Names;
 use super::output::{out, out_line};
 use super::{Context, Ending, Global};
 use crate::checks::nearest;
@@ -32,7 +33,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, short = 'y')]
     yes: bool,
     /// Look for these problems only
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = Names::problems(), hide_possible_values = true)]
     only: Vec<String>,
     /// Look only for problems that speak like this error message; `-` reads it from standard input
     #[arg(long, value_name = "TEXT")]

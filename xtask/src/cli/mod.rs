@@ -12,6 +12,7 @@ mod env;
 mod faults;
 mod man;
 mod migrate;
+mod names;
 mod onboard;
 mod output;
 mod plain;

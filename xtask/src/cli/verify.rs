@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use infra::site::Site;
 
+use super::names::Names;
 use super::output::{out, out_line};
 use super::{Context, Ending, Global, migrate};
 use crate::checks::{
@@ -30,10 +31,10 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Only these checks or groups
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = Names::checks(), hide_possible_values = true)]
     only: Vec<String>,
     /// Not these checks or groups
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = Names::checks(), hide_possible_values = true)]
     skip: Vec<String>,
     /// Create, read and delete through the application's API what `application.write-probes` names; triggers and
     /// sequences keep a trace of it
