@@ -1,7 +1,7 @@
 //! The PostgreSQL instance.
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
-use crate::config::{Control, Target};
+use crate::config::Control;
 use crate::model::Finding;
 use crate::observe::{Holder, InstanceSeen};
 
@@ -149,17 +149,12 @@ fn answers(case: &Case<'_>) -> Looked {
             "the target {}@{}:{} cannot be asked: {why}",
             target.user, target.host, target.port
         ))
-        .hint(diagnose(target)),
+        .hint(DIAGNOSE),
     ])
 }
 
-/// The command that shows why the target does not answer.
-pub(crate) fn diagnose(target: &Target) -> String {
-    match target.control {
-        Control::Compose | Control::Container => format!("docker logs --tail 50 {}", target.container),
-        _ => format!("pg_isready --host {} --port {}", target.host, target.port),
-    }
-}
+/// What finds out why the target does not answer: its container may be gone, or all its connections taken.
+pub(crate) const DIAGNOSE: &str = "cargo xtask doctor";
 
 fn connections(case: &Case<'_>) -> Looked {
     let seen = seen(case)?;

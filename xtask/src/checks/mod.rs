@@ -27,7 +27,7 @@ use crate::observe::{ApplicationSeen, BackupsSeen, ConfigSeen, InstanceSeen};
 pub use crate::model::nearest;
 pub use application::REDIS;
 pub use catalogue::{CHECKS, page};
-pub(crate) use instance::diagnose;
+pub(crate) use instance::DIAGNOSE;
 pub use select::{Selection, UnknownName, select};
 pub use verdict::{Counts, Outcome, Verdict, Verdicts};
 

@@ -123,7 +123,7 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
             "no service is reachable on {}:{}; nothing could be checked there",
             target.host, target.port
         );
-        return Err(Ending::new(exit, message).hint(checks::diagnose(target)).into());
+        return Err(Ending::new(exit, message).hint(checks::DIAGNOSE).into());
     }
     Ok(exit)
 }

@@ -546,6 +546,38 @@ fn before_a_migration_nobody_is_told_to_repoint_env() {
 }
 
 #[test]
+fn removing_old_volumes_is_hinted_only_where_a_run_replaced_them() {
+    let hints = |moved: bool, backup: bool| {
+        let mut world = healthy();
+        world.moved = moved;
+        world.backups.volumes.push("x_data".to_owned());
+        if !backup {
+            world.backups.last = None;
+        }
+        let verdicts = verdicts(&world);
+        let mut findings = verdicts.findings();
+        let finding = findings.find(|one| one.id == "cleanup.old-volumes").unwrap();
+        finding.hints.clone()
+    };
+    assert_eq!(hints(true, true), ["cargo xtask cleanup --remove-volumes"]);
+    assert_eq!(hints(false, true), [] as [String; 0]);
+    assert_eq!(hints(true, false), [] as [String; 0]);
+}
+
+#[test]
+fn a_target_that_does_not_answer_is_the_doctors() {
+    let mut world = healthy();
+    world.instance.target.server = None;
+    world.instance.target.problem = Some("FATAL:  sorry, too many clients already".to_owned());
+    in_container(&mut world);
+    world.instance.target.container = None;
+    let verdicts = verdicts(&world);
+    let mut findings = verdicts.findings();
+    let finding = findings.find(|one| one.id == "postgres.answers").unwrap();
+    assert_eq!(finding.hints, ["cargo xtask doctor"]);
+}
+
+#[test]
 fn who_listens_and_cannot_be_told_is_no_pass() {
     let mut world = healthy();
     world.instance.target.server = None;
