@@ -91,6 +91,15 @@ impl Redactor {
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
     }
 
+    /// Every secret that is known, in every spelling: for a runner that masks by itself.
+    pub fn known(&self) -> Vec<Secret> {
+        let needles = self
+            .needles
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        needles.iter().map(Secret::new).collect()
+    }
+
     /// The text with every known secret replaced by [`MASK`].
     pub fn redact(&self, text: &str) -> String {
         let needles = self

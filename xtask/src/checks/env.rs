@@ -1,13 +1,15 @@
 //! `.env` files and their templates.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use backend_env::{Document, Reader, Reading};
+use infra::command::shell_word;
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::config::EnvMapping;
 use crate::model::Finding;
-use crate::model::secret_key::{is_number_or_switch, is_secret_key};
+use crate::model::secret_key::{is_address, is_number_or_switch, is_secret_key};
 use crate::observe::{EnvText, is_placeholder};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -132,27 +134,31 @@ fn line(document: &Document, key: &str) -> usize {
     document.get(key).map_or(0, |entry| entry.line())
 }
 
+/// A value as findings show it: a pasted URL holds a password.
+fn shown(value: &str) -> &str {
+    if is_address(value) { "a URL" } else { value }
+}
+
 /// The command that sets a key; `value` must not be a secret.
-fn set(file: &EnvText, key: &str, value: &str) -> String {
-    format!("cargo xtask env set {} {key}={value}", file.path.display())
+fn set(path: &Path, key: &str, value: &str) -> String {
+    let assignment = format!("{key}={value}");
+    format!(
+        "cargo xtask env set {} {}",
+        shell_word(&path.to_string_lossy()),
+        shell_word(&assignment)
+    )
 }
 
 /// What to type where a key should say something else. Before the data has moved, a changed `.env` would lead the
 /// application away from it.
-pub(super) fn advise(
-    case: &Case<'_>,
-    finding: Finding,
-    path: &std::path::Path,
-    key: &str,
-    value: &str,
-) -> Finding {
-    let set = format!("cargo xtask env set {} {key}={value}", path.display());
+pub(super) fn advise(case: &Case<'_>, finding: Finding, path: &Path, key: &str, value: &str) -> Finding {
+    let set = set(path, key, value);
     if case.moved || is_template(path) {
         return finding.hint(set);
     }
     finding
-        .hint("cargo xtask migrate    (moves the data first, and `.env` with it)")
-        .hint(format!("{set}    (only when the target holds the data already)"))
+        .hint("cargo xtask migrate  # moves the data first, and .env with it")
+        .hint(format!("{set}  # only when the target holds the data already"))
 }
 
 fn mappings<'a>(case: &Case<'a>) -> impl Iterator<Item = (&'a str, &'a str, &'a EnvMapping)> + use<'a> {
@@ -196,7 +202,7 @@ fn keys(case: &Case<'_>) -> Looked {
                     [] => findings.push(
                         error(format!("{key} is not set"))
                             .wanted(format!("it belongs to the {name} database"))
-                            .hint(set(file, key, "VALUE"))
+                            .hint(set(&file.path, key, "VALUE"))
                             .at(&file.path, 0),
                     ),
                     [_] => {}
@@ -245,9 +251,13 @@ fn one_instance(case: &Case<'_>) -> Looked {
                 false => "another database is",
             };
             for (key, found) in values.iter().filter(|(_, found)| *found != usual) {
-                let finding = error(format!("{key} is {found}, while {others} on {usual}"))
-                    .wanted("one instance for all databases")
-                    .at(&file.path, line(document, key));
+                let finding = error(format!(
+                    "{key} is {}, while {others} on {}",
+                    shown(found),
+                    shown(&usual)
+                ))
+                .wanted("one instance for all databases")
+                .at(&file.path, line(document, key));
                 // Where most are may be an old instance: only the target is the place for all.
                 findings.push(match team || !is_template(&file.path) {
                     true => advise(case, finding, &file.path, key, &own),
@@ -305,8 +315,11 @@ fn target(case: &Case<'_>) -> Looked {
                 continue;
             };
             if let Some((key, _)) = values.iter().find(|(_, value)| *value == usual) {
-                let finding = error(format!("{key} is {usual}, and the target is on {wanted}"))
-                    .at(&file.path, line(document, key));
+                let finding = error(format!(
+                    "{key} is {}, and the target is on {wanted}",
+                    shown(&usual)
+                ))
+                .at(&file.path, line(document, key));
                 findings.push(advise(case, finding, &file.path, key, wanted));
             }
         }
@@ -321,8 +334,12 @@ fn names(case: &Case<'_>) -> Looked {
             let Some(found) = value(document, &mapping.name).filter(|found| found != wanted) else {
                 continue;
             };
-            let finding = error(format!("{} is {found} instead of {wanted}", mapping.name))
-                .at(&file.path, line(document, &mapping.name));
+            let finding = error(format!(
+                "{} is {} instead of {wanted}",
+                mapping.name,
+                shown(&found)
+            ))
+            .at(&file.path, line(document, &mapping.name));
             findings.push(advise(case, finding, &file.path, &mapping.name, wanted));
         }
     }
@@ -338,10 +355,14 @@ fn roles(case: &Case<'_>) -> Looked {
                 continue;
             };
             let finding = warning(format!(
-                "{} is {found}, and its role on the target is {wanted}",
-                mapping.user
+                "{} is {}, and its role on the target is {wanted}",
+                mapping.user,
+                shown(&found)
             ))
-            .wanted(format!("{wanted}, or a role {found} that was made on the target"))
+            .wanted(format!(
+                "{wanted}, or a role {} that was made on the target",
+                shown(&found)
+            ))
             .at(&file.path, line(document, &mapping.user));
             findings.push(advise(case, finding, &file.path, &mapping.user, wanted));
         }
@@ -359,7 +380,10 @@ fn readers_agree(case: &Case<'_>) -> Looked {
             let finding = if ours { error(text) } else { warning(text) };
             findings.push(
                 finding
-                    .hint(format!("cargo xtask env check {}", file.path.display()))
+                    .hint(format!(
+                        "cargo xtask env check {}",
+                        shell_word(&file.path.to_string_lossy())
+                    ))
                     .at(&file.path, disagreement.line()),
             );
         }
@@ -378,7 +402,7 @@ fn placeholders(case: &Case<'_>) -> Looked {
                 findings.push(
                     error(format!("{key} still has the template's value"))
                         .wanted("the real value")
-                        .hint(set(file, key, "-"))
+                        .hint(set(&file.path, key, "-"))
                         .at(&file.path, line(document, key)),
                 );
             }
@@ -388,7 +412,7 @@ fn placeholders(case: &Case<'_>) -> Looked {
 }
 
 /// `.env.example`, `.env.sample`, `example.env` and the like are meant to be committed.
-fn is_template(path: &std::path::Path) -> bool {
+fn is_template(path: &Path) -> bool {
     let name = path
         .file_name()
         .map(|name| name.to_string_lossy().to_lowercase())
@@ -428,8 +452,8 @@ fn not_committed(case: &Case<'_>) -> Looked {
                     .wanted("only templates under version control")
                     .hint(format!(
                         "git -C {} rm --cached {}",
-                        checkout.root.display(),
-                        file.display()
+                        shell_word(&checkout.root.to_string_lossy()),
+                        shell_word(&file.to_string_lossy())
                     ))
                     .at(&path, secret.map_or(1, |entry| entry.line())),
             );
@@ -462,7 +486,7 @@ fn example_secrets(case: &Case<'_>) -> Looked {
                 findings.push(
                     error(format!("{} holds a value that is no placeholder", entry.key()))
                         .wanted("change_me; a template is published")
-                        .hint(set(file, entry.key(), "change_me"))
+                        .hint(set(&file.path, entry.key(), "change_me"))
                         .at(&file.path, entry.line()),
                 );
             }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{CHECKS, Outcome, Scope};
 use planted::{FAULTS, plant};
-use tree::Tree;
+use tree::{ENV, Tree};
 
 #[test]
 fn every_check_of_configuration_passes_on_the_clean_tree() {
@@ -152,6 +152,61 @@ fn the_clean_tree_makes_no_annotation_and_no_failure() {
             .is_empty()
     );
     assert_eq!(verdicts.exit(), crate::model::Exit::Ok);
+}
+
+/// The shell reads a hint as it stands, and a folder's blanks are part of its name.
+#[cfg(unix)]
+#[test]
+fn every_hint_can_be_pasted() {
+    let runner = infra::Runner::new(infra::Interrupt::default());
+    for (fault, moved) in FAULTS.iter().flat_map(|fault| [(fault, true), (fault, false)]) {
+        let mut tree = Tree::clean();
+        tree.moved = moved;
+        (fault.plant)(&tree);
+        let root = tree.root().display().to_string();
+        for hint in tree.verdicts().findings().flat_map(|finding| &finding.hints) {
+            let check = infra::Cmd::new("bash", "read a hint").args(["-n", "-c", hint]);
+            assert!(runner.run(&check).is_ok(), "{}: {hint}", fault.check);
+            let quoted = hint.matches(&format!("'{root}")).count();
+            assert_eq!(hint.matches(&root).count(), quoted, "{}: {hint}", fault.check);
+        }
+    }
+}
+
+#[test]
+fn a_url_as_a_host_is_named_and_its_password_shows_in_no_form() {
+    let tree = Tree::clean();
+    let url = "postgresql://adm:Sup3r&Secret%25Pw@db";
+    tree.edit(
+        ENV,
+        "PLATFORM_DB_HOST=localhost",
+        &format!("PLATFORM_DB_HOST='{url}'"),
+    );
+    let (verdicts, redactor) = tree.looked();
+    let finding = verdicts.findings().find(|f| f.id == "env.one-instance").unwrap();
+    assert!(
+        finding.found.starts_with("PLATFORM_DB_HOST is a URL, while"),
+        "{finding}"
+    );
+    assert!(!format!("{:?}", verdicts.0.iter().map(|v| &v.outcome).collect::<Vec<_>>()).contains("Sup3r"));
+    // Whoever repeats it, in whatever form: it is known.
+    let said = format!("cannot resolve {url}");
+    assert_eq!(redactor.redact(&said), "cannot resolve ***");
+    assert_eq!(redactor.redact("Sup3r&Secret%25Pw"), "***");
+}
+
+#[test]
+fn the_masks_of_a_runner_hold_what_is_secret_of_a_file() {
+    let tree = Tree::clean();
+    tree.edit(
+        ENV,
+        "PLATFORM_DB_HOST",
+        "STRIPE_TOKEN=of-nobody-else\r\nPLATFORM_DB_HOST",
+    );
+    let masks = crate::report::masks(&tree.looked().1.known());
+    for secret in [tree::PASSWORD, tree::SECRET, "of-nobody-else"] {
+        assert!(masks.contains(&format!("::add-mask::{secret}\n")), "{masks}");
+    }
 }
 
 #[test]

@@ -74,6 +74,18 @@ pub struct Counts {
 }
 
 impl Verdicts {
+    /// The same with every text as `change` makes it, for example without secrets.
+    pub fn each_text(mut self, change: &dyn Fn(&str) -> String) -> Self {
+        for verdict in &mut self.0 {
+            match &mut verdict.outcome {
+                Outcome::Passed => {}
+                Outcome::Found(findings) => findings.iter_mut().for_each(|one| one.each_text(change)),
+                Outcome::Skipped(why) => *why = change(why),
+            }
+        }
+        self
+    }
+
     /// Every finding.
     pub fn findings(&self) -> impl Iterator<Item = &Finding> {
         self.0.iter().flat_map(|verdict| verdict.outcome.findings())

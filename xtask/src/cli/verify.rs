@@ -89,8 +89,10 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
     let repository = github.or_else(|| std::env::current_dir().ok());
     // Masks must come before anything that could hold a secret, and only where a runner eats them.
     if sinks.iter().any(|(format, _)| *format == "github") && is_set("GITHUB_ACTIONS") {
-        out(report::masks(context.vault.all()))?;
+        out(report::masks(&context.runner.redactor().known()))?;
     }
+    // Messages of servers and programs can repeat what they were given. Before any format spells a secret its own way.
+    let verdicts = verdicts.each_text(&|text| context.runner.redactor().redact(text));
     for (format, file) in &sinks {
         let text = match *format {
             "json" => {
@@ -109,8 +111,6 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
             "markdown" => report::job_summary(&verdicts, repository.as_deref()),
             _ => report::text(&verdicts, &context.terminal),
         };
-        // Messages of servers and programs can repeat what they were given.
-        let text = context.runner.redactor().redact(&text);
         match file {
             None => out(&text)?,
             Some(file) => infra::files::write_shared(file, text.as_bytes())
@@ -145,6 +145,9 @@ pub(super) fn look(
     };
     let cleanup = scope == Scope::All && selected.iter().any(|check| check.group == Group::Cleanup);
     let config = needs(Scope::Config).then(|| observe::read_config(&eyes));
+    if let Some(seen) = &config {
+        observe::learn_config(&context.loaded.settings, &context.runner, seen);
+    }
     let instance =
         (needs(Scope::Databases) || cleanup).then(|| observe::look_at_instance(&eyes, &mut context.vault));
     let application = needs(Scope::Application).then(|| observe::look_at_application(&eyes));

@@ -87,6 +87,14 @@ impl Finding {
         self
     }
 
+    /// Makes every text what `change` makes of it; the id and the place stay.
+    pub fn each_text(&mut self, change: &dyn Fn(&str) -> String) {
+        let texts = [&mut self.found, &mut self.wanted];
+        for text in texts.into_iter().chain(&mut self.hints) {
+            *text = change(text);
+        }
+    }
+
     /// Says where.
     #[must_use]
     pub fn at(mut self, file: &std::path::Path, line: usize) -> Self {

@@ -7,7 +7,7 @@ use backend_env::{Document, Environment, Reader, Reading};
 use infra::{Runner, Secret};
 use serde::{Deserialize, Serialize};
 
-use super::{Eyes, LabelerSeen};
+use super::{ConfigSeen, Eyes, LabelerSeen};
 use crate::config::{EnvMapping, SecretName, Settings, Vault};
 use crate::model::secret_key;
 
@@ -125,7 +125,7 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
     };
     seen.sha256 = Some(infra::files::sha256_bytes(&bytes));
     let document = Document::parse(bytes.as_slice());
-    learn_others(eyes, &document);
+    learn(eyes.settings, eyes.runner, &document);
     seen.rejected = rejections(&document);
     for (database, settings) in &eyes.settings.databases {
         let mapping = mapping(&document, &settings.env);
@@ -143,16 +143,28 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
     seen
 }
 
-/// Secrets of the application that no setting names: the application's own programs quote them when they complain.
-fn learn_others(eyes: &Eyes<'_>, document: &Document) {
-    let all = eyes.settings.databases.values();
-    let ours: Vec<&str> = all.flat_map(|database| database.env.keys()).collect();
-    for entry in document.entries().filter(|entry| !ours.contains(&entry.key())) {
+/// Teaches the runner to mask what is secret in `.env` files and their templates: programs quote it when they complain, and
+/// a check repeats what it found.
+pub fn learn_config(settings: &Settings, runner: &Runner, seen: &ConfigSeen) {
+    let files = seen.env_files.iter().chain(&seen.examples);
+    for document in files.filter_map(|file| file.document.as_ref().ok()) {
+        learn(settings, runner, document);
+    }
+}
+
+fn learn(settings: &Settings, runner: &Runner, document: &Document) {
+    let databases = settings.databases.values();
+    let passwords: Vec<&str> = databases.map(|one| one.env.password.as_str()).collect();
+    for entry in document.entries() {
         let Some(value) = text(document, entry.key()).filter(|value| !is_placeholder(value)) else {
             continue;
         };
+        // `12345` is no secret under every key that sounds like one, but under a password's it is.
+        if passwords.contains(&entry.key()) {
+            runner.learn(&Secret::new(value.as_str()));
+        }
         for secret in secret_key::secrets_of(entry.key(), &value) {
-            eyes.runner.learn(&Secret::new(secret));
+            runner.learn(&Secret::new(secret));
         }
     }
 }

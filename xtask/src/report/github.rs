@@ -10,11 +10,11 @@ use crate::checks::Verdicts;
 use crate::model::{Finding, Severity};
 
 /// Lines that teach the runner to mask secrets. They hold the secrets: only for a runner's own log, before anything else.
-pub fn masks<'a>(secrets: impl Iterator<Item = &'a Secret>) -> String {
-    let lines = secrets.flat_map(|secret| secret.expose().lines().map(str::to_owned).collect::<Vec<_>>());
+pub fn masks(secrets: &[Secret]) -> String {
+    let lines = secrets.iter().flat_map(|secret| secret.expose().lines());
     lines
         .filter(|line| !line.trim().is_empty())
-        .map(|line| format!("::add-mask::{}\n", message(&line)))
+        .map(|line| format!("::add-mask::{}\n", message(line)))
         .collect()
 }
 

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use infra::secret::Redactor;
 use infra::{Cmd, Interrupt, Runner};
 
 use crate::checks::{Case, Scope, Selection, Verdicts, run, select};
 use crate::config::{self, Workspace};
-use crate::observe::{Eyes, read_config};
+use crate::observe::{Eyes, learn_config, read_config};
 
 pub(super) const ENV: &str = "mvp-vision-ai-labeler/backend/.env";
 pub(super) const PLATFORM_COMPOSE: &str = "mvp-vision-ai-platform/platform/infrastructure/docker-compose.yml";
@@ -22,7 +23,8 @@ pub(super) struct Tree {
 impl Tree {
     pub(super) fn clean() -> Self {
         let tree = Self {
-            dir: tempfile::tempdir().unwrap(),
+            // People's folders have blanks in their names.
+            dir: tempfile::Builder::new().prefix("a tree ").tempdir().unwrap(),
             moved: true,
         };
         infra::rehearsal::write("labeler", &tree.path("mvp-vision-ai-labeler")).unwrap();
@@ -107,6 +109,11 @@ impl Tree {
 
     /// What the checks of configuration say.
     pub(super) fn verdicts(&self) -> Verdicts {
+        self.looked().0
+    }
+
+    /// The same, and what is known to be secret afterwards.
+    pub(super) fn looked(&self) -> (Verdicts, Redactor) {
         let workspace = Workspace::at(self.path("workspace"));
         let loaded = config::load(&workspace, crate::DEFAULT_PROFILE, &[], &[]).unwrap();
         let runner = Runner::new(Interrupt::default());
@@ -127,6 +134,8 @@ impl Tree {
             moved: self.moved,
             writes: None,
         };
-        run(&select(Scope::Config, &Selection::default()).unwrap(), &case)
+        learn_config(&loaded.settings, &runner, &seen);
+        let verdicts = run(&select(Scope::Config, &Selection::default()).unwrap(), &case);
+        (verdicts, runner.redactor().clone())
     }
 }
