@@ -29,7 +29,7 @@ pub(super) fn apply(action: &Environment, world: &World<'_>) -> Result<Value, Fa
     if let Some(install) = action.install() {
         let guarded = install.clone().guarded_by(action.python());
         world.runner.stream(&guarded, note).map_err(|error| {
-            Failure::from(error).hint(format!("{install}    (the same, to see what pip says)"))
+            Failure::from(error).hint(format!("{install}  # the same, to see what pip says"))
         })?;
     }
     Ok(json!({ "python": action.python() }))

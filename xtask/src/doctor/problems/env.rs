@@ -294,10 +294,10 @@ fn instead(case: &Case<'_>, name: &str, diagnosis: Diagnosis, lack: &Lack) -> Di
         return diagnosis
             .evidence(look)
             .hint(format!(
-                "cargo xtask rollback {run}    (the old instances stay in charge, with what they hold now)"
+                "cargo xtask rollback {run}  # the old instances stay in charge, with what they hold now"
             ))
             .hint(
-                "cargo xtask migrate --set-aside-existing    (moves what they hold now; what is on the target keeps another name)",
+                "cargo xtask migrate --set-aside-existing  # moves what they hold now; what is on the target keeps another name",
             );
     }
     match (case.past.get(name), case.seen.backups.get(name)) {
@@ -316,9 +316,7 @@ fn start(case: &Case<'_>, name: &str) -> Option<String> {
         SourceState::Cluster { cluster, .. } => cluster.start(&[], &cluster.log()),
         _ => return None,
     };
-    Some(format!(
-        "{cmd}    (starts the old instance; nothing of it is changed)"
-    ))
+    Some(cmd.to_string())
 }
 
 /// Whether a stopped instance would serve another port than this one.

@@ -65,7 +65,7 @@ impl Held {
             .wanted("its data, and no empty database in its place")
             .hint(hint)
             .hint(format!(
-                "CREATE DATABASE {} OWNER {};    (when it shall be empty)",
+                "CREATE DATABASE {} OWNER {};  -- when it shall be empty",
                 ident(name),
                 ident(owner)
             ))

@@ -5,6 +5,11 @@ use crate::config::Control;
 use crate::model::{Finding, time};
 use crate::observe::EnvSeen;
 
+/// A path as a word of a line to paste.
+fn word(path: &std::path::Path) -> String {
+    infra::command::shell_word(&path.to_string_lossy())
+}
+
 pub(super) fn env_files(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for file in &case.seen.env_files {
         env_file(case, file, findings);
@@ -25,7 +30,7 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
         .wanted("the file that names the old instances");
         if let Some(example) = example.filter(|path| !file.exists && path.is_file()) {
             let copy = if cfg!(windows) { "copy" } else { "cp" };
-            finding = finding.hint(format!("{copy} {} {}", example.display(), file.path.display()));
+            finding = finding.hint(format!("{copy} {} {}", word(&example), word(&file.path)));
         }
         findings.push(finding);
         return;
@@ -49,7 +54,7 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
                         .wanted(format!("it names the {name} database"))
                         .hint(format!(
                             "cargo xtask env set {} {}=VALUE",
-                            file.path.display(),
+                            word(&file.path),
                             key.key
                         ))
                         .at(&file.path, 0),

@@ -415,9 +415,9 @@ pub fn onto_itself(seen: &Observed, settings: &Settings) -> Vec<Finding> {
 pub(super) fn tls_hint(endpoint: &str, problem: &str) -> Option<String> {
     let says = |words: &str| problem.contains(words);
     let setting = if says("does not match host name") {
-        "host=NAME   (a name that its certificate carries)"
+        "host=NAME  # a name that its certificate carries"
     } else if says("certificate verify failed") || says("root certificate file") {
-        "connection.sslrootcert=FILE   (the certificate of the authority that signed the server's)"
+        "connection.sslrootcert=FILE  # the certificate of the authority that signed the server's"
     } else {
         return None;
     };
