@@ -137,13 +137,14 @@ fn diagnosis<'a>(diagnosis: &'a Diagnosis, vault: &Vault) -> DiagnosisDocument<'
 /// Every problem that is there, with cause and repair; then those that could not be looked for, and a sum.
 pub fn diagnoses(examinations: &[Examination], vault: &Vault, terminal: &Terminal) -> String {
     let mut out = String::new();
-    let (mut found, mut absent) = (0, 0);
+    let (mut found, mut findings, mut absent) = (0, 0, 0);
     for examination in examinations {
         match examination.result.as_deref() {
             Ok([]) => absent += 1,
             Ok(all) => {
+                found += 1;
+                findings += all.len();
                 for one in all {
-                    found += 1;
                     one_text(&mut out, one, vault, terminal);
                 }
             }
@@ -158,12 +159,17 @@ pub fn diagnoses(examinations: &[Examination], vault: &Vault, terminal: &Termina
     for skipped in &skipped {
         let _ = writeln!(out, "{} {skipped}", terminal.paint("not looked for:", "2"));
     }
-    let _ = writeln!(
-        out,
-        "{found} found, {absent} not there, {} not looked for",
-        skipped.len()
-    );
+    let _ = writeln!(out, "{}", sum(found, findings, absent, skipped.len()));
     out
+}
+
+/// The sum of problems; one problem may be found in several places.
+fn sum(found: usize, findings: usize, absent: usize, skipped: usize) -> String {
+    let places = match findings == found {
+        true => String::new(),
+        false => format!(" ({findings} findings)"),
+    };
+    format!("{found} found{places}, {absent} not there, {skipped} not looked for")
 }
 
 fn one_text(out: &mut String, diagnosis: &Diagnosis, vault: &Vault, terminal: &Terminal) {
@@ -202,4 +208,16 @@ fn one_text(out: &mut String, diagnosis: &Diagnosis, vault: &Vault, terminal: &T
         let _ = writeln!(out, "  to apply: cargo xtask doctor --fix --only {}", finding.id);
     }
     out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_sum_counts_every_problem_once() {
+        assert_eq!(super::sum(0, 0, 0, 3), "0 found, 0 not there, 3 not looked for");
+        assert_eq!(
+            super::sum(1, 2, 17, 0),
+            "1 found (2 findings), 17 not there, 0 not looked for"
+        );
+    }
 }
