@@ -172,7 +172,7 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
     let keep = args.keep && result.is_ok();
     if keep {
         terminal.line("\nleft running:");
-        for line in &kept.connect {
+        for line in kept.connect.iter().chain(&commands_there(&base)) {
             terminal.line(&format!("  {line}"));
         }
         terminal.line("end and remove it: cargo xtask rehearse --stop");
@@ -192,6 +192,15 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
         document.runtime.as_deref().unwrap_or_default()
     ));
     Ok(Exit::Ok)
+}
+
+/// Without its workspace named, a command takes the checkout that encloses the folder it is typed in, silently.
+fn commands_there(base: &Path) -> [String; 1] {
+    let workspace = base.join("workspace");
+    let workspace = infra::command::shell_word(&workspace.to_string_lossy());
+    [format!(
+        "cargo xtask status --workspace {workspace}  # every command there names its workspace"
+    )]
 }
 
 /// A rehearsal that fails is not resumed: its hints are its own.
@@ -386,5 +395,21 @@ impl Stage<'_> {
     /// A passing line.
     pub(super) fn note(&self, text: &str) {
         self.terminal.note(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_rehearsal_says_how_commands_reach_its_workspace() {
+        let base = Path::new("a b");
+        let workspace = infra::command::shell_word(&base.join("workspace").to_string_lossy());
+        let [line] = commands_there(base);
+        assert!(
+            line.starts_with(&format!("cargo xtask status --workspace {workspace}")),
+            "{line}"
+        );
     }
 }
