@@ -76,7 +76,7 @@ fn facts(report: &RunReport<'_>) -> Vec<(&'static str, String, bool)> {
     facts.push((
         "Target",
         format!("{}@{}:{}", target.user, target.host, target.port),
-        false,
+        true,
     ));
     facts.push(("Backup", document.backup.display().to_string(), true));
     facts
