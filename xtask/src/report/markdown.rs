@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::run_report::{RunReport, TableReport, commands, rows};
+use super::run_report::{RunReport, commands, rows};
 use crate::model::{Severity, time};
 
 /// The page. `redact` masks secrets.
@@ -28,11 +28,9 @@ pub fn page(report: &RunReport<'_>, redact: &dyn Fn(&str) -> String) -> String {
         out.push_str("| Database | Tables | Rows before | Rows after | Size | Archive | Result |\n|---|--:|--:|--:|--:|--:|---|\n");
         for database in &report.databases {
             let (before, after) = rows(database);
-            let equal = database.tables.iter().all(TableReport::is_equal);
-            let result = match (after, equal) {
-                (None, _) => "not compared",
-                (Some(_), true) => "every table equal",
-                (Some(_), false) => "**differs**",
+            let result = match database.result() {
+                ("differs", word) => format!("**{word}**"),
+                (_, word) => word,
             };
             let _ = writeln!(
                 out,

@@ -82,7 +82,35 @@ impl TableReport {
     }
 }
 
+impl DatabaseReport {
+    /// How many of its tables say nothing by their rows, as unlogged ones.
+    pub fn not_counted(&self) -> usize {
+        let tables = self.tables.iter();
+        tables.filter(|table| table.not_counted.is_some()).count()
+    }
+
+    /// How it compared: a class for its colour, and words.
+    pub fn result(&self) -> (&'static str, String) {
+        let compared = rows(self).1.is_some();
+        match (compared, self.tables.iter().all(TableReport::is_equal)) {
+            (false, _) => ("open", "not compared".to_owned()),
+            (true, false) => ("differs", "differs".to_owned()),
+            (true, true) => match self.not_counted() {
+                0 => ("equal", "every table equal".to_owned()),
+                left => ("equal", format!("equal, {left} not counted")),
+            },
+        }
+    }
+}
+
 impl<'a> RunReport<'a> {
+    /// Tables of all databases, and how many of them were not counted.
+    pub fn tables(&self) -> (usize, usize) {
+        let all = self.databases.iter().map(|database| database.tables.len()).sum();
+        let left = self.databases.iter().map(DatabaseReport::not_counted).sum();
+        (all, left)
+    }
+
     /// Reads the run's folder.
     ///
     /// # Errors
@@ -141,10 +169,15 @@ impl<'a> RunReport<'a> {
         if self.document.verified {
             let tables = self.databases.iter().flat_map(|d| &d.tables);
             let equal = tables.filter(|t| t.not_counted.is_none() && t.is_equal()).count();
-            let text = match equal {
-                1 => "Done and checked: one table compared equal".to_owned(),
-                _ => format!("Done and checked: {equal} tables compared equal"),
+            let equal = match equal {
+                1 => "one table".to_owned(),
+                _ => format!("{equal} tables"),
             };
+            let left = match self.tables().1 {
+                0 => String::new(),
+                left => format!(", {left} not counted"),
+            };
+            let text = format!("Done and checked: {equal} compared equal{left}");
             return (text, Tone::Good);
         }
         let failed = self.bars.iter().find(|bar| bar.result == "failed");

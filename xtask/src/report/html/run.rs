@@ -58,7 +58,10 @@ fn lead(report: &RunReport<'_>) -> String {
 
 fn facts(report: &RunReport<'_>) -> Vec<(&'static str, String, bool)> {
     let document = report.document;
-    let tables: usize = report.databases.iter().map(|d| d.tables.len()).sum();
+    let tables = match report.tables() {
+        (all, 0) => all.to_string(),
+        (all, left) => format!("{all}, {left} not counted"),
+    };
     let before: u64 = report.databases.iter().map(|d| rows(d).0).sum();
     let bytes: u64 = report.databases.iter().map(|d| d.bytes).sum();
     let began: String = report.began.replace('T', " ").chars().take(19).collect();
@@ -68,7 +71,7 @@ fn facts(report: &RunReport<'_>) -> Vec<(&'static str, String, bool)> {
     ];
     if !report.databases.is_empty() {
         facts.push(("Databases", report.databases.len().to_string(), false));
-        facts.push(("Tables", tables.to_string(), false));
+        facts.push(("Tables", tables, false));
         facts.push(("Rows", time::count(before), false));
         facts.push(("Data", time::bytes(bytes), false));
     }
@@ -106,12 +109,7 @@ impl Page<'_> {
 
     fn database(&self, database: &DatabaseReport) -> String {
         let (before, after) = rows(database);
-        let equal = database.tables.iter().all(TableReport::is_equal);
-        let (class, word) = match (after, equal) {
-            (None, _) => ("open", "not compared"),
-            (Some(_), true) => ("equal", "every table equal"),
-            (Some(_), false) => ("differs", "differs"),
-        };
+        let (class, word) = database.result();
         let after = after.map_or_else(|| "-".to_owned(), time::count);
         let name = self.text(&database.name);
         let mut out = format!(
@@ -120,7 +118,7 @@ impl Page<'_> {
              tabindex=\"0\" role=\"region\" aria-label=\"Tables of {name}\">\n\
              <table class=\"tables\" role=\"table\">\n<caption>What the old instance held, and what the restored copy \
              holds. A checksum covers every row.</caption>\n<thead><tr role=\"row\">",
-            if equal { "" } else { " open" },
+            if class == "equal" { "" } else { " open" },
             database.tables.len(),
             time::count(before),
             time::bytes(database.bytes),

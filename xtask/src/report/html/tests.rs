@@ -90,6 +90,30 @@ fn the_outcome_stands_first() {
 }
 
 #[test]
+fn the_numbers_of_tables_agree_when_some_are_not_counted() {
+    let document = document(true);
+    let mut report = report(&document);
+    let tables = &mut report.databases[0].tables;
+    tables.retain(|table| table.is_equal());
+    tables.push(TableReport {
+        name: "public.scratch".to_owned(),
+        bytes: 0,
+        before: (0, String::new()),
+        after: Some((0, String::new())),
+        not_counted: Some("it is unlogged".to_owned()),
+        partitioned: false,
+    });
+    let html = page(&report, &str::to_owned);
+    let markdown = super::super::markdown::page(&report, &str::to_owned);
+    assert!(html.contains("<dd>2, 1 not counted</dd>"), "{html}");
+    for text in [&html, &markdown] {
+        assert!(text.contains("one table compared equal, 1 not counted"), "{text}");
+        assert!(text.contains("equal, 1 not counted"), "{text}");
+        assert!(!text.contains("every table equal"), "{text}");
+    }
+}
+
+#[test]
 fn nothing_outside_the_file_is_referred_to() {
     let page = render(true);
     for word in [
