@@ -76,7 +76,7 @@ fn old_containers(case: &Case<'_>) -> Looked {
 }
 
 fn old_volumes(case: &Case<'_>) -> Looked {
-    let volumes = &seen(case)?.volumes;
+    let BackupsSeen { volumes, last, .. } = seen(case)?;
     if volumes.is_empty() {
         return Ok(Vec::new());
     }
@@ -84,5 +84,9 @@ fn old_volumes(case: &Case<'_>) -> Looked {
         "",
         format!("old volumes are kept: {}", super::databases::some(volumes)),
     );
-    Ok(vec![finding.hint("cargo xtask cleanup --remove-volumes")])
+    // Only a run that ended knows what replaced them; without one the command has nothing to go by.
+    Ok(vec![match case.moved && last.is_some() {
+        true => finding.hint("cargo xtask cleanup --remove-volumes"),
+        false => finding.wanted("a migration first: nothing says that their data is elsewhere"),
+    }])
 }

@@ -17,7 +17,7 @@ use super::output::{out, out_line};
 use super::{Context, Ending, Global, care};
 use crate::config::Workspace;
 use crate::engine::Lock;
-use crate::model::{Exit, RunId};
+use crate::model::{Exit, REHEARSAL, RunId};
 use crate::plan::Roles;
 use crate::report::documents::RunDocument;
 use crate::report::{Terminal, summary};
@@ -146,7 +146,7 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
         }
     };
     let id = RunId::new();
-    let name = format!("rehearsal-{}", &id.as_str()[id.as_str().len() - 4..]);
+    let name = format!("{REHEARSAL}{}", &id.as_str()[id.as_str().len() - 4..]);
     let account = local::account();
     let shared = args.cache.as_deref().map(std::path::absolute).transpose()?;
     let other_account = account.is_some() && runtime == Runtime::Local;

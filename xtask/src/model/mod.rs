@@ -13,6 +13,9 @@ pub mod time;
 pub mod typed;
 pub mod upload;
 
+/// How the names of a rehearsal, its Compose projects and its containers begin.
+pub const REHEARSAL: &str = "rehearsal-";
+
 pub use exit::Exit;
 pub use finding::{Finding, Severity};
 pub use nearest::nearest;

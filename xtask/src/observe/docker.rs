@@ -5,7 +5,8 @@ use infra::docker::{self, Container, Volume};
 use serde::{Deserialize, Serialize};
 
 use super::Eyes;
-use crate::config::{Access, Control};
+use crate::config::{Access, Control, Settings};
+use crate::model::REHEARSAL;
 
 /// Docker as this machine has it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -40,6 +41,20 @@ impl DockerSeen {
     }
 }
 
+/// Whether a volume may belong to this workspace. Those of a rehearsal are its own workspace's, which names it.
+fn is_ours(volume: &str, settings: &Settings) -> bool {
+    if !volume.starts_with(REHEARSAL) {
+        return true;
+    }
+    let project = &settings.platform.compose_project;
+    let rehearsal = project
+        .strip_prefix(REHEARSAL)
+        .and_then(|rest| rest.split('-').next());
+    let own = rehearsal.is_some_and(|id| volume.starts_with(&format!("{REHEARSAL}{id}-")));
+    let mut sources = settings.databases.values().map(|database| &database.source);
+    own || sources.any(|source| source.volumes.iter().any(|name| name == volume))
+}
+
 pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
     let settings = eyes.settings;
     let uses = |control| matches!(control, Control::Compose | Control::Container);
@@ -66,6 +81,7 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
     let looked = docker::containers(eyes.runner).and_then(|containers| {
         seen.containers = containers;
         seen.volumes = docker::volumes(eyes.runner)?;
+        seen.volumes.retain(|volume| is_ours(&volume.name, settings));
         seen.target_image = docker::image_id(eyes.runner, &settings.target.image)?.is_some();
         Ok(())
     });
@@ -73,4 +89,27 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
         seen.problem = Some(error.to_string());
     }
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rehearsals_volumes_belong_to_its_own_workspace_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = crate::config::Workspace::at(folder.path());
+        let ours = |sets: &[String], volume: &str| {
+            let loaded = crate::config::load(&workspace, crate::DEFAULT_PROFILE, &[], sets).unwrap();
+            is_ours(volume, &loaded.settings)
+        };
+        let rehearsed = "rehearsal-3c89-labeler_postgres_labeler_data";
+        assert!(!ours(&[], rehearsed));
+        assert!(ours(&[], "mvp-vision-ai-labeler_postgres_labeler_data"));
+        let own = ["platform.compose-project=rehearsal-3c89-platform".to_owned()];
+        assert!(ours(&own, rehearsed));
+        assert!(!ours(&own, "rehearsal-77aa-labeler_postgres_labeler_data"));
+        let named = [format!("databases.labeler.source.volumes=[\"{rehearsed}\"]")];
+        assert!(ours(&named, rehearsed));
+    }
 }
