@@ -207,6 +207,14 @@ impl Cmd {
 /// A line that can be pasted into a shell once the masked values are filled in.
 impl fmt::Display for Cmd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Account { uid, gid }) = self.account {
+            let switch = match cfg!(target_os = "linux") {
+                true => format!("setpriv --reuid {uid} --regid {gid} --clear-groups"),
+                false => format!("sudo -u '#{uid}' -g '#{gid}'"),
+            };
+            let env = if self.env.is_empty() { "" } else { " env" };
+            write!(f, "{switch}{env} ")?;
+        }
         for (name, value) in &self.env {
             match value {
                 EnvValue::Plain(value) => write!(f, "{name}={} ", shell_word(&value.to_string_lossy()))?,

@@ -47,6 +47,21 @@ fn a_limit_ends_the_child_with_everything_it_started() {
     ));
 }
 
+#[test]
+fn a_command_of_another_account_prints_with_the_switch() {
+    let account = Some(Account { uid: 105, gid: 109 });
+    let cmd = Cmd::new("pg_ctl", "start the server")
+        .arg("start")
+        .account(account);
+    let line = cmd.clone().env("LC_ALL", "C").to_string();
+    let switch = match cfg!(target_os = "linux") {
+        true => "setpriv --reuid 105 --regid 109 --clear-groups",
+        false => "sudo -u '#105' -g '#109'",
+    };
+    assert_eq!(line, format!("{switch} env LC_ALL=C pg_ctl start"));
+    assert_eq!(cmd.to_string(), format!("{switch} pg_ctl start"));
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_a_streaming_child() {
