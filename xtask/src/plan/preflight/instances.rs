@@ -204,9 +204,19 @@ fn is_on(source: &SourceSeen, settings: &Settings) -> bool {
 
 pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if let Some(problem) = &case.seen.target.problem {
-        let finding = Finding::error("target.unreachable", problem.clone()).wanted("a target that answers");
-        let hint = external::tls_hint("target", problem);
-        findings.push(hint.into_iter().fold(finding, Finding::hint));
+        let finding = Finding::error("target.unreachable", problem.clone());
+        findings.push(if problem.contains("password authentication failed") {
+            finding
+                .wanted(format!(
+                    "the password of {} on the target: XTASK_TARGET_PASSWORD, in the environment or in .xtask/secrets.env",
+                    case.settings.target.user
+                ))
+                .hint("read -rs XTASK_TARGET_PASSWORD && export XTASK_TARGET_PASSWORD  # then the same command again")
+        } else {
+            let hint = external::tls_hint("target", problem);
+            let finding = finding.wanted("a target that answers");
+            hint.into_iter().fold(finding, Finding::hint)
+        });
     }
     if case.settings.target.control == Control::PgCtl && !case.seen.target.exists {
         findings.push(

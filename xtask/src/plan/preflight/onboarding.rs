@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use infra::command::shell_word;
 use infra::programs::Program;
 
 use super::{Case, environment, instances, repositories};
@@ -54,7 +55,7 @@ fn rephrase(finding: &mut Finding, machine: &MachineSeen, settings: &Settings) {
             let labeler = &settings.labeler;
             finding.hints = vec![
                 clone(&labeler.url, labeler.repository.first(), machine),
-                "cargo xtask onboard --labeler FOLDER    (when it is somewhere else)".to_owned(),
+                "cargo xtask onboard --labeler FOLDER  # when it is somewhere else".to_owned(),
             ];
         }
         "platform.repository" => {
@@ -167,9 +168,18 @@ fn env_files(case: &Case<'_>, machine: &MachineSeen, findings: &mut Vec<Finding>
         let file = machine.env_files.iter().find(|file| file.path == seen.path);
         if file.is_none_or(|file| file.template.is_none()) {
             let found = format!("there is no {} and no template for it", seen.path.display());
+            let template = &case.settings.labeler.env_example;
+            let mut finding = Finding::error("env.template", found).wanted(format!("{}", template.display()));
+            if let Some(labeler) = &case.seen.labeler {
+                let word = |path: &Path| shell_word(&path.to_string_lossy());
+                let (root, template) = (word(&labeler.root), word(template));
+                finding = finding.hint(format!(
+                    "git -C {root} checkout -- {template}  # when it was deleted"
+                ));
+            }
             findings.push(
-                Finding::error("env.template", found)
-                    .wanted(format!("{}", case.settings.labeler.env_example.display())),
+                finding
+                    .hint("cargo xtask onboard --set labeler.env-example=FILE  # when it has another name"),
             );
         }
     }

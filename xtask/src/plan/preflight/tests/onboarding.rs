@@ -164,6 +164,18 @@ fn a_database_whose_rows_a_backup_holds_is_not_made_empty() {
 }
 
 #[test]
+fn a_refused_password_is_told_with_what_sets_it() {
+    let found = findings(&machine(), |world| {
+        world["target"]["server"] = Value::Null;
+        world["target"]["problem"] =
+            json!("failed to ask: FATAL:  password authentication failed for user \"admin\"");
+    });
+    let finding = found.iter().find(|one| one.id == "target.unreachable").unwrap();
+    assert!(finding.wanted.contains("XTASK_TARGET_PASSWORD"), "{finding}");
+    assert!(finding.hints[0].contains("XTASK_TARGET_PASSWORD"), "{finding}");
+}
+
+#[test]
 fn without_env_and_template_there_is_nothing_to_start_from() {
     let found = findings(&machine(), |world| {
         let file = &mut world["env_files"][0];
@@ -171,8 +183,7 @@ fn without_env_and_template_there_is_nothing_to_start_from() {
         file["problem"] = json!("no such file");
         file["mappings"] = json!({});
     });
-    assert!(
-        found.iter().any(|finding| finding.id == "env.template"),
-        "{found:?}"
-    );
+    let hints = hints(&found, "env.template");
+    assert!(hints[0].starts_with("git -C "), "{hints:?}");
+    assert!(hints[1].contains("--set labeler.env-example="), "{hints:?}");
 }
