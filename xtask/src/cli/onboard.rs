@@ -15,6 +15,7 @@ use super::output::out_line;
 use super::{Context, Ending, Global, migrate, refuse, verify};
 use crate::checks::{self, CHECKS, Check, Scope, Verdicts};
 use crate::config::{SecretName, edit_local};
+use crate::doctor;
 use crate::engine::{self, Journal, JournalEvent, Outcome, StepState};
 use crate::model::finding::worst;
 use crate::model::run_dir::read_json;
@@ -23,7 +24,7 @@ use crate::observe::{self, Eyes};
 use crate::plan::action::EnvValue;
 use crate::plan::{self, Action, Onboarding, Plan, Request, Roles};
 use crate::report::documents::{self, OnboardDocument};
-use crate::steps::{Planned, Step};
+use crate::steps::{Failure, Planned, Step};
 
 /// Onboard: make this machine ready for development, and check that it is
 ///
@@ -267,12 +268,19 @@ fn set_up(
         failure.message.trim_start_matches("failed to "),
         run.logs().join(format!("{step}.log")).display()
     );
-    let ending = failure
-        .hints
+    Err(what_next(failure)
         .into_iter()
-        .take(1)
-        .fold(Ending::new(exit, message), Ending::hint);
-    Err(ending.hint("cargo xtask onboard").into())
+        .fold(Ending::new(exit, message), Ending::hint)
+        .into())
+}
+
+/// What to type after a step that stopped. The same command again ends at the same place, where the doctor knows the
+/// failure.
+fn what_next(failure: Failure) -> Vec<String> {
+    let known = !failure.interrupted && !doctor::recognise(&failure.message).is_empty();
+    let doctor = known.then(|| "cargo xtask doctor".to_owned());
+    let first = failure.hints.into_iter().chain(doctor).take(1);
+    first.chain(["cargo xtask onboard".to_owned()]).collect()
 }
 
 /// Databases that the application was not asked for, because they hold nothing yet.
@@ -307,4 +315,21 @@ fn check(context: &mut Context) -> Verdicts {
     };
     let selected: Vec<&'static Check> = CHECKS.iter().filter(wanted).collect();
     verify::look(context, Scope::All, &selected, false).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_the_doctor_knows_is_sent_there() {
+        let lost = Failure::new(
+            "exit code 1\n  | psycopg2.errors.DuplicateObject: type \"dataset_source\" already exists",
+        );
+        assert_eq!(what_next(lost), ["cargo xtask doctor", "cargo xtask onboard"]);
+        let other = Failure::new("something else");
+        assert_eq!(what_next(other), ["cargo xtask onboard"]);
+        let own = Failure::new("Connection refused").hint("docker logs x");
+        assert_eq!(what_next(own), ["docker logs x", "cargo xtask onboard"]);
+    }
 }

@@ -81,6 +81,14 @@ fn messages_of_real_programs_are_recognised() {
             "alembic-version-missing",
         ),
         (
+            "sqlalchemy.exc.ProgrammingError: (psycopg2.errors.DuplicateObject) type \"dataset_source\" already exists",
+            "alembic-version-missing",
+        ),
+        (
+            "psycopg2.errors.DuplicateObject: type \"dataset_source\" already exists",
+            "alembic-version-missing",
+        ),
+        (
             "WARNING:  database \"labeler\" has a collation version mismatch",
             "collation-mismatch",
         ),

@@ -31,10 +31,7 @@ pub(super) fn apply(action: &UpgradeSchema, world: &World<'_>) -> Result<Value, 
     let before = revisions(action, world)?;
     world.run.save(BEGUN, &true)?;
     let run = world.runner.stream(&action.command(world.vault), |_| {});
-    run.map_err(|error| {
-        let log = world.run.logs().join("schema.log");
-        Failure::from(error).hint(format!("read {}", log.display()))
-    })?;
+    run?;
     let after = revisions(action, world)?;
     // What the target holds before anybody writes to it: going back compares with it.
     let manifest = manifest::collect(

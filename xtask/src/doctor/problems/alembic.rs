@@ -12,6 +12,7 @@ const SYMPTOMS: &[&str] = &[
     "alembic_version does not exist",
     "Can't locate revision identified by '*'",
     "DuplicateTable*already exists",
+    "DuplicateObject*already exists",
 ];
 
 pub(in crate::doctor) const VERSION_MISSING: Problem = Problem {
