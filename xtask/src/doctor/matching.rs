@@ -20,6 +20,9 @@ const AGAIN: &str = "cargo xtask doctor --fix --only alembic-version-missing";
 /// Alembic's own table, which is what the real database lacks.
 const OWN_TABLE: &str = "alembic_version";
 
+/// How the manifest names a large object.
+const LARGE_OBJECT: &str = "large object ";
+
 /// A throw-away database in which revisions are built.
 pub(super) struct Rehearse<'a> {
     stamp: &'a Stamp,
@@ -138,18 +141,22 @@ fn options() -> CompareOptions {
     }
 }
 
-/// Without Alembic's own table.
+/// Without Alembic's own table, and without what is said of large objects: those are data.
 fn schema(mut manifest: DatabaseManifest) -> DatabaseManifest {
     for objects in manifest.schema.values_mut() {
-        objects.retain(|object, _| !object.contains(OWN_TABLE));
+        objects.retain(|object, _| is_schema(object));
     }
     manifest
 }
 
+fn is_schema(object: &str) -> bool {
+    !object.contains(OWN_TABLE) && !object.starts_with(LARGE_OBJECT)
+}
+
 fn judge(database: &str, mut compared: Vec<Compared>) -> Result<String, Failure> {
     compared.sort_by_key(|one| one.differences.len());
-    // None of them is known to be right: the person says which.
-    let by_name = "cargo xtask doctor --fix --stamp REVISION";
+    // None of them is known to be right: the person says whether it is this one.
+    let by_name = |revision: &str| format!("cargo xtask doctor --fix --stamp {revision}");
     let exact: Vec<&str> = compared
         .iter()
         .filter(|one| one.differences.is_empty())
@@ -179,14 +186,14 @@ fn judge(database: &str, mut compared: Vec<Compared>) -> Result<String, Failure>
                 ));
             }
             message.push_str("\nnothing was stamped");
-            Err(Failure::new(message).hint(AGAIN).hint(by_name))
+            Err(Failure::new(message).hint(AGAIN).hint(by_name(&nearest.revision)))
         }
         ([], None) => Err(Failure::new("the checkout has no revision to compare with")),
         (several, _) => Err(Failure::new(format!(
             "revisions {} have the same schema, which is that of {database}; nothing was stamped",
             several.join(" and ")
         ))
-        .hint(by_name)),
+        .hint(by_name("REVISION"))),
     }
 }
 
@@ -202,6 +209,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_large_objects_is_no_schema() {
+        assert!(is_schema("table public.datasets"));
+        assert!(!is_schema("large object 900001"));
+        assert!(!is_schema("table public.alembic_version"));
+    }
+
+    #[test]
     fn only_one_exact_match_is_a_match() {
         let found = judge("labeler", vec![compared("a", 3), compared("b", 0)]);
         assert_eq!(found.unwrap(), "b");
@@ -213,7 +227,7 @@ mod tests {
                 .contains("the nearest is b with 1 difference\n  difference 0\na: 3 differences"),
             "{none}"
         );
-        assert_eq!(none.hints, [AGAIN, "cargo xtask doctor --fix --stamp REVISION"]);
+        assert_eq!(none.hints, [AGAIN, "cargo xtask doctor --fix --stamp b"]);
         assert!(!several.hints.iter().any(|hint| hint.ends_with("--stamp a")));
         assert!(judge("labeler", Vec::new()).is_err());
     }

@@ -46,7 +46,7 @@ fn a_lost_alembic_version_is_found_by_comparing_every_revision() {
         .says("datasets.by_hand is not expected to be there")
         .says("nothing was stamped")
         .says("hint: cargo xtask doctor --fix --only alembic-version-missing")
-        .says("hint: cargo xtask doctor --fix --stamp REVISION");
+        .says(&format!("hint: cargo xtask doctor --fix --stamp {revision}"));
     // It changed nothing, so nothing of it is left to take back.
     patient.xtask(&["doctor", "--undo", "--yes"]).ends(4);
     assert_eq!(stands().unwrap(), [] as [String; 0]);
