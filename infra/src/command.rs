@@ -242,6 +242,11 @@ pub fn shell_word(word: &str) -> String {
     }
 }
 
+/// A path as a word of a line to paste.
+pub fn shell_path(path: &Path) -> String {
+    shell_word(&path.to_string_lossy())
+}
+
 /// Why a command gave no result. The text reads on after "failed to"; secrets are already masked.
 #[derive(Debug)]
 pub enum CommandError {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use backend_env::{Document, Reader, Reading};
-use infra::command::shell_word;
+use infra::command::{shell_path, shell_word};
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::config::EnvMapping;
@@ -144,7 +144,7 @@ fn set(path: &Path, key: &str, value: &str) -> String {
     let assignment = format!("{key}={value}");
     format!(
         "cargo xtask env set {} {}",
-        shell_word(&path.to_string_lossy()),
+        shell_path(path),
         shell_word(&assignment)
     )
 }
@@ -380,10 +380,7 @@ fn readers_agree(case: &Case<'_>) -> Looked {
             let finding = if ours { error(text) } else { warning(text) };
             findings.push(
                 finding
-                    .hint(format!(
-                        "cargo xtask env check {}",
-                        shell_word(&file.path.to_string_lossy())
-                    ))
+                    .hint(format!("cargo xtask env check {}", shell_path(&file.path)))
                     .at(&file.path, disagreement.line()),
             );
         }
@@ -452,8 +449,8 @@ fn not_committed(case: &Case<'_>) -> Looked {
                     .wanted("only templates under version control")
                     .hint(format!(
                         "git -C {} rm --cached {}",
-                        shell_word(&checkout.root.to_string_lossy()),
-                        shell_word(&file.to_string_lossy())
+                        shell_path(&checkout.root),
+                        shell_path(file)
                     ))
                     .at(&path, secret.map_or(1, |entry| entry.line())),
             );

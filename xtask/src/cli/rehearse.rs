@@ -197,7 +197,7 @@ pub(crate) fn cmd_rehearse(global: &Global, args: &RehearseArgs) -> anyhow::Resu
 /// Without its workspace named, a command takes the checkout that encloses the folder it is typed in, silently.
 fn commands_there(base: &Path) -> [String; 1] {
     let workspace = base.join("workspace");
-    let workspace = infra::command::shell_word(&workspace.to_string_lossy());
+    let workspace = infra::command::shell_path(&workspace);
     [format!(
         "cargo xtask status --workspace {workspace}  # every command there names its workspace"
     )]

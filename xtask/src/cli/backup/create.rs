@@ -106,7 +106,10 @@ fn is_empty(folder: &Path) -> anyhow::Result<()> {
     let message = format!("{} is not empty; nothing was written", folder.display());
     let new = folder.join(format!("backup-{}", time::compact_now()));
     Err(Ending::new(Exit::Preconditions, message)
-        .hint(format!("cargo xtask backup create --output {}", new.display()))
+        .hint(format!(
+            "cargo xtask backup create --output {}",
+            infra::command::shell_path(&new)
+        ))
         .into())
 }
 

@@ -69,7 +69,11 @@ fn check(path: &std::path::Path, document: &Document, template: Option<&Document
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         if text.is_some_and(|text| is_placeholder(&text)) {
             let found = format!("{} still has the template's value", entry.key());
-            let fix = format!("cargo xtask env set {} {}=-", path.display(), entry.key());
+            let fix = format!(
+                "cargo xtask env set {} {}=-",
+                infra::command::shell_path(path),
+                entry.key()
+            );
             findings.push(
                 Finding::error("env.placeholder", found)
                     .hint(fix)

@@ -226,7 +226,7 @@ fn wrong_password(case: &Case<'_>) -> Examined {
         let diagnosis = match (&fix, keys) {
             (None, Some(keys)) => diagnosis.hint(format!(
                 "cargo xtask env set {} {}=-",
-                login.file.display(),
+                infra::command::shell_path(&login.file),
                 keys.password
             )),
             _ => diagnosis,

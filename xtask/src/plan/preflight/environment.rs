@@ -1,14 +1,11 @@
 //! `.env` files, the running application, the disk.
 
+use infra::command::shell_path;
+
 use super::Case;
 use crate::config::Control;
 use crate::model::{Finding, time};
 use crate::observe::EnvSeen;
-
-/// A path as a word of a line to paste.
-fn word(path: &std::path::Path) -> String {
-    infra::command::shell_word(&path.to_string_lossy())
-}
 
 pub(super) fn env_files(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for file in &case.seen.env_files {
@@ -30,7 +27,11 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
         .wanted("the file that names the old instances");
         if let Some(example) = example.filter(|path| !file.exists && path.is_file()) {
             let copy = if cfg!(windows) { "copy" } else { "cp" };
-            finding = finding.hint(format!("{copy} {} {}", word(&example), word(&file.path)));
+            finding = finding.hint(format!(
+                "{copy} {} {}",
+                shell_path(&example),
+                shell_path(&file.path)
+            ));
         }
         findings.push(finding);
         return;
@@ -54,7 +55,7 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
                         .wanted(format!("it names the {name} database"))
                         .hint(format!(
                             "cargo xtask env set {} {}=VALUE",
-                            word(&file.path),
+                            shell_path(&file.path),
                             key.key
                         ))
                         .at(&file.path, 0),
@@ -93,7 +94,7 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
                     .wanted("the real value")
                     .hint(format!(
                         "cargo xtask env set {} {}=-",
-                        file.path.display(),
+                        shell_path(&file.path),
                         key.key
                     ))
                     .at(&file.path, line),
@@ -128,7 +129,7 @@ pub(super) fn rejected(file: &EnvSeen, findings: &mut Vec<Finding>) {
 }
 
 fn check(file: &EnvSeen) -> String {
-    format!("cargo xtask env check {}", file.path.display())
+    format!("cargo xtask env check {}", shell_path(&file.path))
 }
 
 pub(super) fn application(case: &Case<'_>, findings: &mut Vec<Finding>) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use infra::command::shell_word;
+use infra::command::shell_path;
 use infra::programs::Program;
 
 use super::{Case, environment, instances, repositories};
@@ -82,7 +82,7 @@ fn clone(url: &str, folder: Option<&std::path::PathBuf>, machine: &MachineSeen) 
         "" => beside().unwrap_or_else(|| "URL".to_owned()),
         url => url.to_owned(),
     };
-    format!("git clone {url} {}", folder.display())
+    format!("git clone {url} {}", shell_path(folder))
 }
 
 fn programs(case: &Case<'_>, machine: &MachineSeen, findings: &mut Vec<Finding>) {
@@ -143,7 +143,7 @@ fn programs(case: &Case<'_>, machine: &MachineSeen, findings: &mut Vec<Finding>)
                     ),
                 )
                 .wanted("an environment that can be filled; or none, and it is made anew")
-                .hint(format!("{} -m ensurepip --upgrade", python.display()))
+                .hint(format!("{} -m ensurepip --upgrade", shell_path(&python)))
                 .hint(format!("remove {folder}, then: cargo xtask onboard")),
             );
         } else if let (Err(why), false) = (&environment.missing, environment.ours) {
@@ -171,8 +171,7 @@ fn env_files(case: &Case<'_>, machine: &MachineSeen, findings: &mut Vec<Finding>
             let template = &case.settings.labeler.env_example;
             let mut finding = Finding::error("env.template", found).wanted(format!("{}", template.display()));
             if let Some(labeler) = &case.seen.labeler {
-                let word = |path: &Path| shell_word(&path.to_string_lossy());
-                let (root, template) = (word(&labeler.root), word(template));
+                let (root, template) = (shell_path(&labeler.root), shell_path(template));
                 finding = finding.hint(format!(
                     "git -C {root} checkout -- {template}  # when it was deleted"
                 ));

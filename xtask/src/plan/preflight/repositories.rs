@@ -167,7 +167,7 @@ pub(super) fn alembic(case: &Case<'_>, findings: &mut Vec<Finding>) {
             .wanted("one head: with several, `upgrade head` does not know where to go")
             .hint(format!(
                 "cd {} && python -m alembic merge heads",
-                labeler.backend.display()
+                infra::command::shell_path(&labeler.backend)
             )),
         );
     }
@@ -190,7 +190,10 @@ pub(super) fn alembic(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 ),
             )
             .wanted("a checkout at least as new as the data")
-            .hint(format!("git -C {} pull", labeler.root.display())),
+            .hint(format!(
+                "git -C {} pull",
+                infra::command::shell_path(&labeler.root)
+            )),
         );
     }
 }
