@@ -42,9 +42,7 @@ pub use machine::{EnvFileSeen, MachineSeen, look_at_machine};
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
-#[cfg(test)]
-pub use target::TargetDatabase;
-pub use target::{RedisSeen, TargetSeen, weak_passwords};
+pub use target::{RedisSeen, TargetDatabase, TargetSeen, weak_passwords};
 pub use volume::project_of_target;
 
 /// What was seen.

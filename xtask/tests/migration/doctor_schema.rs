@@ -69,6 +69,35 @@ fn a_lost_alembic_version_is_found_by_comparing_every_revision() {
 }
 
 #[test]
+fn a_revision_that_the_checkout_does_not_have_is_named_and_replaced_by_name_only() {
+    let patient = Patient::new("doctor-revision");
+    let revision = "d4085f2a7b14";
+    patient.upgrade(revision);
+    patient.sql(
+        "labeler",
+        "UPDATE alembic_version SET version_num = 'feedbeef0000'",
+    );
+    let found = patient.finds("alembic-version-missing");
+    let said = text(&found, "/finding/found");
+    assert!(said.contains("stands at revision feedbeef0000"), "{found}");
+    assert!(text(&found, "/finding/hints/0").ends_with(" pull"), "{found}");
+    assert_eq!(found["fix"], serde_json::Value::Null, "{found}");
+    let error = "Can't locate revision identified by 'feedbeef0000'";
+    patient.xtask(&["doctor", "--error", error]).ends(3);
+
+    let stands = || patient.sql("labeler", "SELECT version_num FROM alembic_version");
+    patient.xtask(&["doctor", "--fix", "--yes"]).ends(3);
+    assert_eq!(stands(), "feedbeef0000", "only a person's word replaces it");
+    let stamp = ["doctor", "--fix", "--yes", "--stamp", revision];
+    patient.xtask(&stamp).ends(0);
+    assert_eq!(stands(), revision);
+    patient.goes_back();
+    assert_eq!(stands(), "feedbeef0000");
+    patient.xtask(&stamp).ends(0);
+    patient.is_well();
+}
+
+#[test]
 fn a_collation_mismatch_is_reindexed_and_recorded() {
     let patient = Patient::new("doctor-collation");
     // A build without ICU lists collations of ICU too; it knows no version of them.

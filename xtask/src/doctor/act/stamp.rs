@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use infra::Cmd;
-use infra::postgres::{Script, facts};
+use infra::postgres::{Script, facts, quote};
 use serde::{Deserialize, Serialize};
 
 use super::super::matching::{self, Rehearse};
@@ -41,6 +41,9 @@ pub struct Stamp {
     pub revision: Option<String>,
     /// Whether `alembic_version` is there and empty.
     pub table_is_there: bool,
+    /// The revisions that it stands at and the checkout does not have: a stamp by name takes their place.
+    #[serde(default)]
+    pub replaces: Vec<String>,
     /// Time limit of one Alembic command, in seconds.
     pub limit_seconds: u64,
 }
@@ -76,7 +79,12 @@ impl Stamp {
 
     fn stamp(&self, revision: &str, vault: &Vault) -> Cmd {
         let what = format!("stamp {} with {revision}", self.database);
-        self.alembic(what, &["stamp", revision], &self.login, vault)
+        // Alembic looks for where it stands before it stamps, and would not find that.
+        let args: &[&str] = match self.replaces.is_empty() {
+            true => &["stamp", revision],
+            false => &["stamp", "--purge", revision],
+        };
+        self.alembic(what, args, &self.login, vault)
     }
 
     pub(super) fn commands(&self, vault: &Vault) -> Vec<String> {
@@ -91,7 +99,7 @@ impl Stamp {
     }
 
     pub(super) fn apply(&self, world: &World<'_>) -> Result<(), Failure> {
-        if !self.revisions(world)?.is_empty() {
+        if self.revisions(world)? != self.replaces {
             return Ok(());
         }
         let revision = match &self.revision {
@@ -117,7 +125,7 @@ impl Stamp {
             return Ok(());
         };
         let found = self.revisions(world)?;
-        if found.is_empty() {
+        if found.is_empty() || found == self.replaces {
             return Ok(());
         }
         if found != [revision.clone()] {
@@ -127,11 +135,16 @@ impl Stamp {
                 found.join(", ")
             )));
         }
-        let sql = if self.table_is_there {
-            "DELETE FROM public.alembic_version;"
-        } else {
-            "DROP TABLE public.alembic_version;"
+        let mut sql = match self.table_is_there {
+            true => "DELETE FROM public.alembic_version;".to_owned(),
+            false => "DROP TABLE public.alembic_version;".to_owned(),
         };
+        for revision in &self.replaces {
+            let revision = quote::literal(revision);
+            sql.push_str(&format!(
+                "INSERT INTO public.alembic_version (version_num) VALUES ({revision});"
+            ));
+        }
         let server = self.instance.server(world.vault);
         let what = format!("remove the stamp of {}", self.database);
         server.execute(&world.runner, &self.database, &Script::new(sql), what)?;

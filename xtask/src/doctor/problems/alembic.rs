@@ -1,10 +1,10 @@
 //! Alembic does not know where it stands.
 
 use crate::checks::NotLooked;
-use crate::config::{EnvMapping, SecretName};
+use crate::config::SecretName;
 use crate::doctor::act::{Act, Stamp};
 use crate::doctor::{Case, Diagnosis, Examined, Fix, Problem, Proof};
-use crate::observe::{Held, LabelerSeen, LoginSeen};
+use crate::observe::{Held, LabelerSeen, TargetDatabase};
 use crate::plan::action::EnvValue;
 
 const SYMPTOMS: &[&str] = &[
@@ -18,14 +18,17 @@ const SYMPTOMS: &[&str] = &[
 pub(in crate::doctor) const VERSION_MISSING: Problem = Problem {
     id: "alembic-version-missing",
     title: "Migration fails with \"alembic_version does not exist\"",
-    meaning: "the database has tables, and nothing says which revision they are",
+    meaning: "the database has tables, and nothing says which revision they are, or a revision that the checkout does not have",
     symptoms: SYMPTOMS,
     causes: "A dump that left the table out (`-t`, an old backup), or tables that were made without Alembic. `alembic upgrade` then starts \
              from the first revision and fails on a table that exists already. Stamping it with head, as people do, claims a schema that may not \
-             be there: the missing columns come out later, in production.",
+             be there: the missing columns come out later, in production. A revision that the checkout does not have was made by a newer one, or \
+             by a branch: the checkout is older than the data.",
     repair: "Builds every revision of the checkout in a throw-away database on the same server, with Alembic itself, and compares each schema \
              with the real one, object by object; the real database is only read, the throw-away is dropped. It stamps on an exact match only. \
-             Without one it names the nearest and the differences, and `--stamp REVISION` stamps by name. Going back removes the stamp.",
+             Without one it names the nearest and the differences, and `--stamp REVISION` stamps by name. Going back removes the stamp. \
+             A revision that the checkout does not have is named and stays: pull the checkout that has it. Where nobody has it any more, \
+             `--stamp REVISION` puts another in its place, and going back brings the old one back.",
     proof: &[
         Proof {
             created: "`DROP TABLE alembic_version` in a database at revision d4085f2a7b14",
@@ -38,6 +41,12 @@ pub(in crate::doctor) const VERSION_MISSING: Problem = Problem {
             recognised: "the nearest revision and the column; nothing is stamped",
             repaired: "`--stamp d4085f2a7b14`",
             test: "a_lost_alembic_version_is_found_by_comparing_every_revision",
+        },
+        Proof {
+            created: "`UPDATE alembic_version SET version_num = 'feedbeef0000'`",
+            recognised: "that revision, which the checkout does not have",
+            repaired: "`--stamp d4085f2a7b14`; going back brings feedbeef0000 back",
+            test: "a_revision_that_the_checkout_does_not_have_is_named_and_replaced_by_name_only",
         },
     ],
     examine: version_missing,
@@ -52,8 +61,11 @@ fn version_missing(case: &Case<'_>) -> Examined {
     let Some(database) = case.seen.seen.target.databases.get(name) else {
         return Ok(Vec::new());
     };
-    if !case.in_charge(name) || !database.revisions.is_empty() {
+    if !case.in_charge(name) {
         return Ok(Vec::new());
+    }
+    if !database.revisions.is_empty() {
+        return unknown_revision(case, name, database);
     }
     if case.seen.backups.get(name).is_some_and(Held::is_emptied) {
         // A new schema would hide the loss.
@@ -74,7 +86,7 @@ fn version_missing(case: &Case<'_>) -> Examined {
             .hint(format!(
                 "cd {} && python {}",
                 infra::command::shell_word(&folder),
-                settings.schema.script.display()
+                infra::command::shell_path(&settings.schema.script)
             )),
         ]);
     }
@@ -87,44 +99,83 @@ fn version_missing(case: &Case<'_>) -> Examined {
     )
     .wanted("the revision whose schema this is");
     let labeler = labeler.ok_or_else(|| NotLooked::because("the labeler's checkout is not here"))?;
-    let mapping = settings.databases.get(name).map(|database| &database.env);
-    let fix = match (mapping, case.seen.logins.get(name)) {
-        (Some(keys), Some(login)) => stamp(
-            case,
-            labeler,
-            keys,
-            name,
-            login,
-            database.facts.has_alembic_version,
-        ),
-        _ => None,
-    };
-    let found = match (&fix, case.stamp) {
-        (_, Some(revision)) if !labeler.alembic.known.iter().any(|known| known == revision) => {
-            return Ok(vec![
-                found
-                    .evidence([format!(
-                        "revisions of the checkout: {}",
-                        labeler.alembic.known.join(", ")
-                    )])
-                    .hint(format!("revision {revision} is none of them")),
-            ]);
-        }
-        (None, _) => found.hint("have the labeler's virtual environment with Alembic in backend/.venv"),
-        _ => found,
+    if let Some(none) = named_and_unknown(case, labeler, &found) {
+        return Ok(vec![none]);
+    }
+    let fix = stamp(case, labeler, name, database);
+    let found = match fix {
+        None => found.hint(NO_ALEMBIC),
+        Some(_) => found,
     };
     Ok(vec![found.fix(fix)])
 }
 
-fn stamp(
-    case: &Case<'_>,
-    labeler: &LabelerSeen,
-    keys: &EnvMapping,
-    name: &str,
-    login: &LoginSeen,
-    table_is_there: bool,
-) -> Option<Fix> {
+/// What a stamp needs.
+const NO_ALEMBIC: &str = "have the labeler's virtual environment with Alembic in backend/.venv";
+
+/// A revision that no file of the checkout defines: Alembic goes neither forward nor back from it.
+fn unknown_revision(case: &Case<'_>, name: &str, database: &TargetDatabase) -> Examined {
+    let Some(labeler) = &case.seen.seen.labeler else {
+        return Ok(Vec::new());
+    };
+    if let Some(problem) = &labeler.alembic.problem {
+        return Err(NotLooked::because(problem.clone()));
+    }
+    let known = |revision: &&String| labeler.alembic.known.contains(revision);
+    let unknown: Vec<&str> = database
+        .revisions
+        .iter()
+        .filter(|revision| !known(revision))
+        .map(String::as_str)
+        .collect();
+    if unknown.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = Diagnosis::error(
+        name,
+        format!(
+            "database {} stands at revision {}, which the checkout {} does not have",
+            database.facts.name,
+            unknown.join(", "),
+            labeler.root.display()
+        ),
+    )
+    .wanted("the checkout that made the data: this one is older, or on another branch");
+    if let Some(none) = named_and_unknown(case, labeler, &found) {
+        return Ok(vec![none]);
+    }
+    let found = found.evidence([format!(
+        "head of the checkout: {}",
+        labeler.alembic.heads.join(", ")
+    )]);
+    // Only a person knows that nobody has that revision any more.
+    if case.stamp.is_none() {
+        let root = infra::command::shell_path(&labeler.root);
+        return Ok(vec![found.hint(format!("git -C {root} pull")).hint(
+            "cargo xtask doctor --fix --stamp REVISION  # when no checkout has it any more",
+        )]);
+    }
+    Ok(vec![match stamp(case, labeler, name, database) {
+        None => found.hint(NO_ALEMBIC),
+        fix => found.fix(fix),
+    }])
+}
+
+/// The answer to a revision that a person named and the checkout does not have.
+fn named_and_unknown(case: &Case<'_>, labeler: &LabelerSeen, found: &Diagnosis) -> Option<Diagnosis> {
+    let known = &labeler.alembic.known;
+    let revision = case
+        .stamp
+        .filter(|revision| !known.iter().any(|one| one == revision))?;
+    let evidence = format!("revisions of the checkout: {}", known.join(", "));
+    let hint = format!("revision {revision} is none of them");
+    Some(found.clone().evidence([evidence]).hint(hint))
+}
+
+fn stamp(case: &Case<'_>, labeler: &LabelerSeen, name: &str, database: &TargetDatabase) -> Option<Fix> {
     let settings = case.settings();
+    let keys = &settings.databases.get(name)?.env;
+    let login = case.seen.logins.get(name)?;
     let python = labeler.python.clone().filter(|_| labeler.has_alembic)?;
     let common = |user: &str, password: SecretName| {
         vec![
@@ -156,7 +207,8 @@ fn stamp(
         builder: common(&settings.target.user, SecretName::Target),
         name_key: keys.name.clone(),
         revision,
-        table_is_there,
+        table_is_there: database.facts.has_alembic_version,
+        replaces: database.revisions.clone(),
         limit_seconds: settings.schema.timeout_seconds,
     };
     Some(Fix::new(title, vec![Act::Stamp(Box::new(stamp))]))
