@@ -106,16 +106,22 @@ fn usual(document: &RunDocument) -> RunReport<'_> {
 
 /// Checks of every outcome.
 fn verdicts(faults: bool) -> Verdicts {
-    let outcome = |at: usize| match at % 9 {
+    let outcome = |at: usize| {
+        match at % 9 {
         3 if faults => Outcome::Found(vec![
             Finding::error("env.one-instance", format!("`USER_DB_PORT` is 5433 ({SECRET})"))
                 .wanted("one instance for all databases")
-                .hint("cargo xtask env set ../mvp-vision-ai-labeler/backend/.env USER_DB_PORT=5432")
+                .hint("cargo xtask migrate  # moves the data first, and .env with it")
+                .hint(
+                    "cargo xtask env set /home/someone/work/checkouts/mvp-vision-ai-labeler/backend/.env USER_DB_PORT=5432  \
+                     # only when the target holds the data already, and nobody writes to the old instance any more",
+                )
                 .at(Path::new("../mvp-vision-ai-labeler/backend/.env"), 17),
         ]),
         5 if faults => Outcome::Found(vec![Finding::warning("compose.ports", "both publish port 6379")]),
         7 => Outcome::Skipped("the target is not a container".to_owned()),
         _ => Outcome::Passed,
+    }
     };
     let verdict = |(at, check)| Verdict {
         check,

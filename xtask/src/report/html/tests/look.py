@@ -20,6 +20,9 @@ SCHEMES = ("light", "dark")
 # What can be reached by keyboard.
 REACHABLE = """return [...document.querySelectorAll('a[href], summary, [tabindex="0"]')]
     .filter(e => e.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})).length"""
+# Lines to paste that do not show whole; a diff's lines keep their columns.
+CUT = """return [...document.querySelectorAll('pre:not(.diff), dd')]
+    .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.slice(0, 40))"""
 FOCUSED = """const e = document.activeElement, r = e.getBoundingClientRect(), s = getComputedStyle(e);
     return [e.tagName, e.textContent.trim().slice(0, 40), r.width > 0 && s.outlineStyle !== 'none']"""
 
@@ -60,6 +63,9 @@ def look(browser, page, folder):
             picture(browser, folder / f"{page.stem}-{width}-{scheme}.png", width)
             # With everything open: a table may scroll inside itself, the page may not.
             browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+            cut = browser.execute_script(CUT)
+            if cut:
+                yield f"{where}: cut off, to be scrolled: {cut}"
             wide = browser.execute_script("return document.documentElement.scrollWidth")
             if wide > width:
                 yield f"{where}: the page is {wide} px wide"
