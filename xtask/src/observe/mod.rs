@@ -15,6 +15,7 @@ pub mod servers;
 mod sources;
 mod target;
 mod volume;
+mod weak;
 
 use std::collections::BTreeMap;
 
@@ -44,8 +45,9 @@ pub use repositories::{LabelerSeen, PlatformSeen, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
 #[cfg(test)]
 pub use target::TargetDatabase;
-pub use target::{RedisSeen, TargetSeen, weak_passwords};
+pub use target::{RedisSeen, TargetSeen};
 pub use volume::project_of_target;
+pub use weak::weak_passwords;
 
 /// What was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
