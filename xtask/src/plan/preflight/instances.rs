@@ -51,8 +51,11 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if let Some(problem) = &source.problem {
             let finding = Finding::error(format!("source.{name}.unreachable"), problem.clone())
                 .wanted(format!("an answer from the instance that holds {name}"));
-            let hint = external::tls_hint(&format!("databases.{name}.source"), problem);
-            findings.push(hint.into_iter().fold(finding, Finding::hint));
+            let endpoint = format!("databases.{name}.source");
+            let hints = source.external.as_ref().map_or_else(Vec::new, |at| {
+                external::tls_hints(&endpoint, &at.host, at.port, problem)
+            });
+            findings.push(hints.into_iter().fold(finding, Finding::hint));
         }
         if let Some(server) = &source.server
             && source.database.is_none()
@@ -205,8 +208,9 @@ fn is_on(source: &SourceSeen, settings: &Settings) -> bool {
 pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if let Some(problem) = &case.seen.target.problem {
         let finding = Finding::error("target.unreachable", problem.clone()).wanted("a target that answers");
-        let hint = external::tls_hint("target", problem);
-        findings.push(hint.into_iter().fold(finding, Finding::hint));
+        let target = &case.settings.target;
+        let hints = external::tls_hints("target", &target.host, target.port, problem);
+        findings.push(hints.into_iter().fold(finding, Finding::hint));
     }
     if case.settings.target.control == Control::PgCtl && !case.seen.target.exists {
         findings.push(

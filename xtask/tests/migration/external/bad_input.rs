@@ -61,6 +61,7 @@ fn every_bad_input_is_refused_with_a_finding_and_nothing_changed() {
         &[
             "target.unreachable",
             "certificate verify failed",
+            "hint: openssl s_client -starttls postgres -connect localhost:",
             "hint: cargo xtask production check --profile production --set target.connection.sslrootcert=FILE",
         ],
     );
@@ -195,6 +196,7 @@ fn the_other_teams_file_may_run_twice_and_then_nothing_is_missing() {
     missing.ends(3);
     for words in [
         "target.createdb",
+        "hint: ALTER ROLE \"labeler_user\" BYPASSRLS; (as the target's superuser",
         "platform_readonly may read",
         "users_readonly is to read users only, and can write to users",
     ] {
