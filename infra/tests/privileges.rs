@@ -1,10 +1,10 @@
-//! What `verify` says a role may not do, on a real server; and that asking changes nothing.
+//! What a role may not do, and what one that should only read can do, on a real server; and that asking changes nothing.
 
 #[expect(dead_code, reason = "the manifest's tests use the rest")]
 mod support;
 
 use infra::Secret;
-use infra::postgres::{Server, health};
+use infra::postgres::{Server, health, unprivileged};
 use support::{TestCluster, installations};
 
 const TABLES: &str = "
@@ -51,4 +51,50 @@ fn missing_privileges_are_named_and_nothing_is_written() {
         ]
     );
     assert_eq!(cluster.sql(&database, SEQUENCES), before, "sequences moved");
+}
+
+const READERS: &str = "
+    CREATE TABLE jobs (id int GENERATED ALWAYS AS IDENTITY, name text, twice text GENERATED ALWAYS AS (name || name) STORED);
+    CREATE VIEW names AS SELECT name FROM jobs;
+    CREATE VIEW counted AS SELECT count(*) FROM jobs;
+    CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''a trigger fired''; END';
+    CREATE TRIGGER fires BEFORE DELETE OR INSERT OR UPDATE ON jobs FOR EACH STATEMENT EXECUTE FUNCTION noted();
+    CREATE TABLE ruled (id int); CREATE RULE never AS ON UPDATE TO ruled DO INSTEAD NOTHING;
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    CREATE ROLE reader LOGIN PASSWORD 'reader password';
+    ALTER ROLE reader SET default_transaction_read_only = on;
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;";
+
+#[test]
+fn what_a_reader_can_change_is_found_by_trying_and_no_default_hides_it() {
+    let newest = installations().pop().expect("installations is never empty");
+    let cluster = TestCluster::start(&newest, &newest);
+    let database = cluster.database("readers");
+    cluster.sql(&database, READERS);
+    let login = Server {
+        user: "reader".to_owned(),
+        password: Some(Secret::new("reader password")),
+        ..cluster.server.clone()
+    };
+    let tried = || {
+        unprivileged::read_only(&cluster.runner, &login, &database).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let only_reads = tried();
+    assert_eq!(only_reads.can, "");
+    assert_eq!((only_reads.readable, only_reads.tables), (2, 2));
+
+    for (right, can) in [
+        (
+            "UPDATE (id), INSERT (id) ON jobs",
+            "insert column id of jobs, update column id of jobs",
+        ),
+        ("UPDATE (name) ON names", "update column name of names"),
+        ("INSERT ON jobs", "write to jobs"),
+        ("DELETE ON jobs", "delete from jobs, write to jobs"),
+        ("TRUNCATE ON jobs", "write to jobs"),
+    ] {
+        cluster.sql(&database, &format!("GRANT {right} TO reader;"));
+        assert_eq!(tried().can, can, "{right}");
+        cluster.sql(&database, &format!("REVOKE {right} FROM reader;"));
+    }
 }

@@ -1,5 +1,7 @@
 //! Executes commands: process group, log, time limit, interrupt, last lines.
 
+mod answer;
+
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
@@ -140,7 +142,10 @@ impl Runner {
     /// # Errors
     /// As [`Runner::output`], and [`CommandError::Failed`].
     pub fn run(&self, cmd: &Cmd) -> Result<Output, CommandError> {
-        let output = self.output(cmd)?;
+        self.judged(cmd, self.output(cmd)?)
+    }
+
+    fn judged(&self, cmd: &Cmd, output: Output) -> Result<Output, CommandError> {
         if output.success() {
             return Ok(output);
         }

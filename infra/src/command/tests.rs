@@ -114,3 +114,28 @@ fn the_last_value_of_a_variable_wins_and_a_set_one_beats_its_removal() {
         .secret_env("A", &Secret::new("last"));
     assert_eq!(Runner::default().run(&cmd).unwrap().stdout_text(), "last\n");
 }
+
+#[cfg(unix)]
+#[test]
+fn an_answer_counts_when_its_program_has_ended_whatever_it_left_behind() {
+    let left = |script: &str| {
+        let cmd = Cmd::new("sh", "ask").args(["-c", script]);
+        Runner::default().answer(&cmd.limit(std::time::Duration::from_secs(30)))
+    };
+    let started = std::time::Instant::now();
+    assert_eq!(left("sleep 40 & printf word").unwrap().stdout_text(), "word");
+    let failed = left("sleep 40 & echo no key >&2; exit 3")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        failed.contains("exit code 3") && failed.contains("no key"),
+        "{failed}"
+    );
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        started.elapsed()
+    );
+    // The whole of it, when it ends by itself.
+    assert_eq!(left("seq 20000").unwrap().stdout.len(), 108_894);
+}

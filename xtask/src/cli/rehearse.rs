@@ -237,7 +237,7 @@ fn rehearse(
         "rehearsal {} on the {text} runtime, {} annotations",
         stage.name, stage.rows
     ));
-    // Ends with the rehearsal; what it stored is downloaded by then.
+    // Ends with the rehearsal, unless that is kept.
     let mut object_storage = None;
     let production = global.profile != crate::DEFAULT_PROFILE;
     let local = match runtime {
@@ -265,6 +265,12 @@ fn rehearse(
     if production {
         production::from_storage(stage, &context, global, &document)?;
         care::keep_rate(home.ancestors().nth(2).unwrap_or(home), &document)?;
+    }
+    if args.keep
+        && let Some(server) = object_storage
+    {
+        // The kept settings name it; `--stop` ends it.
+        server.detach();
     }
     document.runtime = Some(text.to_owned());
     Ok(document)

@@ -291,7 +291,7 @@ fn archive_action(
             false => None,
         };
         let carried = Carried::onto(server, source, there.as_ref(), &database.target_name);
-        let findings = carried.findings(&database.name);
+        let findings = carried.findings(&database.name, &restore.target.user);
         if worst(&findings) == Some(Severity::Error) {
             return Err(refuse(&findings).into());
         }

@@ -8,10 +8,14 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Connection {
-    /// An entry of the connection service file (`pg_service.conf`) that gives host, port, role and TLS where the settings
-    /// are empty.
+    /// An entry of the connection service file (`pg_service.conf`) that gives `host`, `hostaddr`, `port`, `user`, `sslmode`,
+    /// `sslrootcert`, `connect_timeout` and `application_name` where the settings are empty or as this program brings them; its
+    /// other lines do not count.
     pub service: String,
-    /// What TLS must prove, in libpq's words; without it `verify-full`. Less than `require` is refused.
+    /// The numeric address to connect to; the certificate must name `host` all the same. Empty: what `host` resolves to.
+    pub hostaddr: String,
+    /// What TLS must prove, in libpq's words; without it `verify-full`. Less than `require` is refused; less than
+    /// `verify-full` is taken from settings only, never from `PGSSLMODE` or a service.
     pub sslmode: Option<SslMode>,
     /// File with the certificates of the authorities that are trusted (for RDS: its CA bundle); empty: libpq's own,
     /// `~/.postgresql/root.crt`.
@@ -26,7 +30,8 @@ pub struct Connection {
     pub keepalive_seconds: u64,
     /// How long the server may be out of reach before a step gives up; 0: 60.
     pub unreachable_seconds: u64,
-    /// A program with its arguments that prints the password; run without a shell, and last of all ways.
+    /// A program with its arguments that prints the password; run without a shell, and last of all ways. The target's prints
+    /// that of the target's role, and of no other login.
     pub password_command: Vec<String>,
 }
 
@@ -100,6 +105,9 @@ impl Connection {
                 (self.unreachable_seconds() * 1000).to_string(),
             ),
         ];
+        if !self.hostaddr.is_empty() {
+            options.push(("PGHOSTADDR", self.hostaddr.clone()));
+        }
         if !self.sslrootcert.as_os_str().is_empty() {
             options.push(("PGSSLROOTCERT", self.sslrootcert.display().to_string()));
         }

@@ -78,8 +78,7 @@ pub fn load(
     environment: &[(String, String)],
     sets: &[String],
 ) -> Result<Loaded, ConfigError> {
-    let mut merged = Merged::default();
-    merged.file("the built-in settings", infra::MIGRATION_TOML, &|_| Origin::Guide)?;
+    let mut merged = Merged::built_in()?;
     for file in [workspace.settings_file(), workspace.local_settings()] {
         if file.is_file() {
             let name = file
@@ -89,6 +88,9 @@ pub fn load(
                 .to_string();
             let text = read(&file)?;
             merged.file(&name, &text, &|line| Origin::File(name.clone(), line))?;
+            if file == workspace.settings_file() {
+                merged.team = Some(name);
+            }
         }
     }
     merged.profile(profile)?;
@@ -107,7 +109,8 @@ pub fn load(
         };
         merged.set(path.trim(), value, Origin::Flag, &format!("--set {path}"))?;
     }
-    super::standard::external(&mut merged, &Standard::new(environment))?;
+    let shipped = Merged::shipped(profile)?;
+    super::standard::external(&mut merged, &shipped, &Standard::new(environment))?;
     let mut settings: Settings =
         toml_edit::de::from_document(merged.document.clone()).map_err(|error| ConfigError {
             place: "settings".to_owned(),
@@ -172,9 +175,39 @@ pub(super) struct Merged {
     origins: BTreeMap<String, Origin>,
     /// Where the profile itself, or a layer that is one person's, gives the target's password.
     target_password: Option<String>,
+    /// The team's file, which may hold what this program brings.
+    team: Option<String>,
 }
 
 impl Merged {
+    fn built_in() -> Result<Self, ConfigError> {
+        let mut merged = Self::default();
+        merged.file("the built-in settings", infra::MIGRATION_TOML, &|_| Origin::Guide)?;
+        Ok(merged)
+    }
+
+    /// What this program brings of a profile; of one that it does not know, what it brings without.
+    fn shipped(profile: &str) -> Result<Self, ConfigError> {
+        let mut with = Self::built_in()?;
+        match with.profile(profile) {
+            Ok(()) => Ok(with),
+            Err(_) => Self::built_in(),
+        }
+    }
+
+    /// Whether a value is there that the team or a person wrote: not empty, and not what this program brings.
+    pub(super) fn is_said(&self, path: &str, shipped: &Self) -> bool {
+        let Some(value) = self.text(path) else {
+            return false;
+        };
+        let brought = match self.origins.get(path) {
+            None | Some(Origin::Guide) => true,
+            Some(Origin::File(file, _)) => Some(file) == self.team.as_ref(),
+            Some(Origin::Environment(_) | Origin::Flag) => false,
+        };
+        !(brought && shipped.text(path) == Some(value))
+    }
+
     /// Checks a file by itself, so that errors carry its line and column, then lays it over.
     fn file(&mut self, name: &str, text: &str, origin: &dyn Fn(usize) -> Origin) -> Result<(), ConfigError> {
         let error = |why: String| ConfigError {

@@ -1,15 +1,18 @@
 //! What PostgreSQL's own client programs read: `PG*` variables, the connection service file, the password file.
 //!
-//! They fill what the settings of an external server leave empty: a service that the settings (or `PGSERVICE`) name
-//! before the variables, as in libpq. Variables speak of the target, because a client program knows only one server.
+//! They fill what the settings of an external server leave empty or as this program brings it: a service that the settings
+//! (or `PGSERVICE`) name before the variables, as in libpq. What the team or a person wrote stands. Variables speak of the
+//! target, because a client program knows only one server.
 
 use std::path::PathBuf;
 
+use super::SslMode;
 use super::layers::{ConfigError, Merged, Origin};
 
 /// libpq's parameter, its variable, and the setting that it fills.
-const PARAMETERS: [(&str, &str, &str); 7] = [
+const PARAMETERS: [(&str, &str, &str); 8] = [
     ("host", "PGHOST", "host"),
+    ("hostaddr", "PGHOSTADDR", "connection.hostaddr"),
     ("port", "PGPORT", "port"),
     ("user", "PGUSER", "user"),
     ("sslmode", "PGSSLMODE", "connection.sslmode"),
@@ -53,10 +56,11 @@ impl<'a> Standard<'a> {
         own.or_else(|| self.in_home(".pgpass", "pgpass.conf"))
     }
 
-    /// Fills what one external server leaves empty. `is_target`: variables speak of it.
+    /// Fills what one external server leaves empty, or as `shipped` says it. `is_target`: variables speak of it.
     pub(super) fn fill(
         &self,
         merged: &mut Merged,
+        shipped: &Merged,
         endpoint: &str,
         is_target: bool,
     ) -> Result<(), ConfigError> {
@@ -71,14 +75,19 @@ impl<'a> Standard<'a> {
         };
         for (parameter, variable, setting) in PARAMETERS {
             let path = format!("{endpoint}.{setting}");
-            if merged.text(&path).is_some() {
+            if merged.is_said(&path, shipped) {
                 continue;
             }
-            if let Some(line) = lines.iter().find(|line| line.parameter == parameter) {
-                merged.set(&path, &line.value, line.origin.clone(), &line.origin.to_string())?;
-            } else if let Some(value) = self.variable(variable).filter(|_| is_target) {
-                merged.set(&path, value, Origin::Environment(variable.to_owned()), variable)?;
+            let by_service = lines.iter().find(|line| line.parameter == parameter);
+            let (value, origin) = match (by_service, self.variable(variable).filter(|_| is_target)) {
+                (Some(line), _) => (line.value.as_str(), line.origin.clone()),
+                (None, Some(value)) => (value, Origin::Environment(variable.to_owned())),
+                (None, None) => continue,
+            };
+            if parameter == "sslmode" {
+                as_strong_as_without(value, &path, &origin)?;
             }
+            merged.set(&path, value, origin.clone(), &origin.to_string())?;
         }
         Ok(())
     }
@@ -117,22 +126,41 @@ impl<'a> Standard<'a> {
     }
 }
 
+/// A variable that is left over from other work may not take the proof away of who answers: only a setting may.
+fn as_strong_as_without(value: &str, path: &str, origin: &Origin) -> Result<(), ConfigError> {
+    let full = SslMode::default().word();
+    if value == full {
+        return Ok(());
+    }
+    Err(ConfigError {
+        place: origin.to_string(),
+        why: format!(
+            "sslmode {value} is less than {full}, and only a setting may ask for less; take it away there, or say \
+             --set {path}={full}"
+        ),
+    })
+}
+
 /// External servers: what PostgreSQL's own programs read fills what is empty, and no settings hold a password. The
 /// development password in the team's file is not inherited.
-pub(super) fn external(merged: &mut Merged, standard: &Standard<'_>) -> Result<(), ConfigError> {
+pub(super) fn external(
+    merged: &mut Merged,
+    shipped: &Merged,
+    standard: &Standard<'_>,
+) -> Result<(), ConfigError> {
     let is_external = |merged: &Merged, endpoint: &str| {
         merged.text(&format!("{endpoint}.control")).as_deref() == Some("external")
     };
     for name in merged.keys("databases") {
         let endpoint = format!("databases.{name}.source");
         if is_external(merged, &endpoint) {
-            standard.fill(merged, &endpoint, false)?;
+            standard.fill(merged, shipped, &endpoint, false)?;
         }
     }
     if !is_external(merged, "target") {
         return Ok(());
     }
-    standard.fill(merged, "target", true)?;
+    standard.fill(merged, shipped, "target", true)?;
     if merged.text("target.port").is_none() {
         merged.set("target.port", "5432", Origin::Guide, "target.port")?;
     }

@@ -74,7 +74,10 @@ struct Login<'a> {
     port: u16,
     databases: Vec<&'a str>,
     user: &'a str,
-    connection: Option<&'a Connection>,
+    /// The password file counts, as of an external server.
+    external: bool,
+    /// Where the password command stands that speaks of this login: it prints one password.
+    command: Option<&'a Connection>,
 }
 
 impl Vault {
@@ -101,7 +104,7 @@ impl Vault {
             let mut found = named
                 .find(|(name, _)| *name == variable)
                 .map(|(_, value)| value.clone());
-            if let Some(connection) = login.connection {
+            if login.external {
                 if login.secret == SecretName::Target {
                     found = found.or_else(|| standard.variable("PGPASSWORD").map(str::to_owned));
                 }
@@ -117,7 +120,7 @@ impl Vault {
                     };
                     login.databases.iter().find_map(find)
                 });
-                if found.is_none() {
+                if let (None, Some(connection)) = (&found, login.command) {
                     found = ask_command(runner, connection, &login.secret)?;
                 }
             }
@@ -171,7 +174,8 @@ fn logins(settings: &Settings) -> Vec<Login<'_>> {
         port: target.port,
         databases: names.chain([target.maintenance_database.as_str()]).collect(),
         user: &target.user,
-        connection: on_target,
+        external: on_target.is_some(),
+        command: on_target,
     }];
     for (name, database) in &settings.databases {
         let source = &database.source;
@@ -181,7 +185,8 @@ fn logins(settings: &Settings) -> Vec<Login<'_>> {
             port: source.port,
             databases: vec![&source.database],
             user: &source.user,
-            connection: external(source.control).then_some(&source.connection),
+            external: external(source.control),
+            command: external(source.control).then_some(&source.connection),
         });
         if !database.login.is_empty() && database.login != target.user {
             logins.push(Login {
@@ -190,8 +195,9 @@ fn logins(settings: &Settings) -> Vec<Login<'_>> {
                 port: target.port,
                 databases: vec![&database.name],
                 user: &database.login,
-                // The command prints one password: that of the target's role.
-                connection: on_target.filter(|connection| connection.password_command.is_empty()),
+                external: on_target.is_some(),
+                // The target's prints that of the target's role.
+                command: None,
             });
         }
     }
@@ -262,7 +268,7 @@ fn ask_command(
             login.variable()
         ),
     };
-    let text = match runner.run(&cmd) {
+    let text = match runner.answer(&cmd) {
         Ok(done) => done.stdout_text(),
         Err(error) if error.is_interrupt() => return Err(error.into()),
         Err(error) => return Err(withheld(error.to_string()).into()),
@@ -328,6 +334,12 @@ mod tests {
         let users = found.get(&SecretName::Login("users".to_owned()));
         assert_eq!(users.map(Secret::expose), Some("for-users"));
         assert_eq!(target(&vault("", &[], &[]).unwrap()), None);
+        // The password command is the target role's alone, and keeps no other login from the file.
+        let command = ["target.connection.password-command=[\"no-such-program-here\"]"];
+        let given = [passfile, ("XTASK_TARGET_PASSWORD", "said")];
+        let found = vault("", &given, &command).unwrap();
+        let users = found.get(&SecretName::Login("users".to_owned()));
+        assert_eq!(users.map(Secret::expose), Some("for-users"));
     }
 
     #[cfg(unix)]

@@ -255,6 +255,8 @@ pub fn is_placeholder(value: &str) -> bool {
     let lower = value.trim().to_lowercase().replace('-', "_");
     lower.starts_with("change_me")
         || lower.starts_with("changeme")
+        || lower.starts_with("replace_me")
+        || lower.starts_with("replaceme")
         || (lower.starts_with('<') && lower.ends_with('>'))
         || lower.contains("xxxxx")
         || lower.starts_with("your_")
@@ -302,6 +304,7 @@ mod tests {
             "<get-from-platform-team>",
             "db.xxxxx.rds.amazonaws.com",
             "your_password",
+            "REPLACE_ME_NOW",
         ] {
             assert!(is_placeholder(value), "{value}");
         }

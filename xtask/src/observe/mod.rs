@@ -15,6 +15,7 @@ pub mod servers;
 mod sources;
 mod target;
 mod volume;
+mod weak;
 
 use std::collections::BTreeMap;
 
@@ -42,8 +43,9 @@ pub use machine::{EnvFileSeen, MachineSeen, look_at_machine};
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
-pub use target::{RedisSeen, TargetDatabase, TargetSeen, weak_passwords};
+pub use target::{RedisSeen, TargetDatabase, TargetSeen};
 pub use volume::project_of_target;
+pub use weak::weak_passwords;
 
 /// What was seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
 use infra::redis::Pong;
 use serde::{Deserialize, Serialize};
 
-use super::{DockerSeen, Eyes, Holder, is_placeholder, ports, servers};
-use crate::config::{Access, Control, SecretName, Settings, Vault};
+use super::{DockerSeen, Eyes, Holder, ports, servers, weak_passwords};
+use crate::config::{Access, Control, SecretName, Vault};
 use crate::model::Finding;
 
 /// The new instance.
@@ -96,7 +96,7 @@ pub(super) fn look(
         Control::None => {}
     }
     if settings.control == Control::External {
-        seen.weak = weak_passwords(eyes.settings, vault);
+        seen.weak = weak_passwords(eyes.workspace, eyes.settings, vault);
     }
     if settings.control == Control::External && settings.host.is_empty() {
         // Without a host psql would look for a socket of this machine.
@@ -112,37 +112,6 @@ pub(super) fn look(
         seen.logins = logins(eyes, vault);
     }
     seen
-}
-
-/// Passwords that are a template's, a development one, or as good as none.
-pub fn weak_passwords(settings: &Settings, vault: &Vault) -> Vec<String> {
-    const COMMON: [&str; 8] = [
-        "devpass",
-        "postgres",
-        "password",
-        "admin",
-        "secret",
-        "labeler",
-        "minioadmin",
-        "changeme",
-    ];
-    let logins = settings.databases.iter();
-    let logins = logins.map(|(name, database)| (SecretName::Login(name.clone()), &database.login));
-    let all = [(SecretName::Target, &settings.target.user)]
-        .into_iter()
-        .chain(logins);
-    let judged = all.filter_map(|(name, role)| {
-        let password = vault.get(&name)?.expose();
-        let why = match () {
-            () if is_placeholder(password) => "is a template's placeholder",
-            () if COMMON.contains(&password.to_lowercase().as_str()) => "is a development password",
-            () if password == role => "is the role's own name",
-            () if password.len() < 8 => "has less than 8 characters",
-            () => return None,
-        };
-        Some(format!("the password of {role} ({}) {why}", name.variable()))
-    });
-    judged.collect()
 }
 
 /// Tries the logins that `.env` will name, each on its own database.

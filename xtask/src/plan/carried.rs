@@ -103,8 +103,8 @@ impl Carried {
         carried
     }
 
-    /// What people must know of it.
-    pub fn findings(&self, name: &str) -> Vec<Finding> {
+    /// What people must know of it; `role` is the target's, which makes the copy.
+    pub fn findings(&self, name: &str, role: &str) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (extension, dependents) in &self.missing {
             findings.push(
@@ -141,7 +141,10 @@ impl Carried {
                     ),
                 )
                 .wanted("BYPASSRLS for the target's role while the migration runs, or tables without FORCE ROW LEVEL SECURITY")
-                .hint("ALTER ROLE .. BYPASSRLS; (as the target's superuser)"),
+                .hint(format!(
+                    "ALTER ROLE {} BYPASSRLS; (as the target's superuser; NOBYPASSRLS afterwards)",
+                    quote::ident(role)
+                )),
             );
         }
         for role in &self.missing_roles {

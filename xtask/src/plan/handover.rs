@@ -1,6 +1,10 @@
 //! The SQL that the team of the target's server runs before a migration, as one file that may run again. Pure.
 
+mod tolerant;
+
 use infra::postgres::quote::{ident, literal};
+
+use tolerant::attempt;
 
 use super::carried::Carried;
 use crate::config::{Access, Settings};
@@ -14,7 +18,8 @@ pub fn sql(settings: &Settings, carried: &[(String, Carried)]) -> String {
     let target = &settings.target;
     let mut out = format!(
         "{BEGINNING}{host}: what a migration by {user} needs there. Written by cargo xtask production check.\n\
-         -- Run it as the server's administrator (CREATEROLE and CREATEDB are enough), again whenever it was written anew:\n\
+         -- Run it as the server's administrator (CREATEROLE and CREATEDB are enough, but for what it warns of: that\n\
+         -- needs a superuser or the object's owner, and the rest is done all the same), again whenever it was written anew:\n\
          --   psql -X -v ON_ERROR_STOP=1 -h {host} -p {port} -U ADMINISTRATOR -d {maintenance} -f THIS_FILE\n\
          -- It holds no password: give each role its own with \\password ROLE. It changes no data.\n\n",
         host = one_line(&target.host),
@@ -38,8 +43,12 @@ pub fn sql(settings: &Settings, carried: &[(String, Carried)]) -> String {
         out.push_str(&create_role(role, "LOGIN"));
     }
     out.push_str(&format!(
-        "\n-- While the migration runs; afterwards: ALTER ROLE {0} NOCREATEDB;\nALTER ROLE {0} CREATEDB;\n",
-        ident(&target.user)
+        "\n-- While the migration runs; afterwards: ALTER ROLE {0} NOCREATEDB;\n{1}",
+        ident(&target.user),
+        attempt(
+            &format!("ALTER ROLE {} CREATEDB", ident(&target.user)),
+            "who made the role"
+        )
     ));
     for (name, database) in &settings.databases {
         let login = database.login_on(target);
@@ -115,17 +124,24 @@ fn owned(out: &mut String, database: &str, login: &str, mover: &str, needs: Opti
     if !needs.hidden.is_empty() {
         out.push_str(&format!(
             "-- Policies hide rows from the owner itself; without this the copy cannot be compared. A superuser's business;\n\
-             -- afterwards: ALTER ROLE {0} NOBYPASSRLS;\nALTER ROLE {0} BYPASSRLS;\n",
-            ident(mover)
+             -- afterwards: ALTER ROLE {0} NOBYPASSRLS;\n{1}",
+            ident(mover),
+            attempt(
+                &format!("ALTER ROLE {} BYPASSRLS", ident(mover)),
+                "a superuser, or from PostgreSQL 16 on a role that has BYPASSRLS itself,"
+            )
         ));
     }
     if !needs.missing.is_empty() {
         out.push_str(&format!("\\connect {}\n", ident(database)));
         for (extension, dependents) in &needs.missing {
             out.push_str(&format!(
-                "-- Needed by {}; the migration copies it from this empty database.\nCREATE EXTENSION IF NOT EXISTS {};\n",
+                "-- Needed by {}; the migration copies it from this empty database.\n{}",
                 one_line(&dependents.join(", ")),
-                ident(extension)
+                attempt(
+                    &format!("CREATE EXTENSION IF NOT EXISTS {}", ident(extension)),
+                    "a superuser"
+                )
             ));
         }
     }
@@ -137,23 +153,20 @@ fn read_only(out: &mut String, database: &str, login: &str) {
         "\n-- {comment}: this team's; the application only reads it.\n\
          DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_database WHERE datname = {name}) THEN\n  \
          RAISE EXCEPTION USING MESSAGE = {missing}; END IF; END $do$;\n\
-         GRANT CONNECT ON DATABASE {database} TO {role};\n\
-         \\connect {database}\n\
-         SELECT format('REVOKE CREATE ON SCHEMA %I FROM PUBLIC', nspname) FROM pg_namespace\n  \
-         WHERE nspname = 'public' AND pg_has_role(current_user, nspowner, 'MEMBER') \\gexec\n\
-         SELECT format(sql, nspname, {login}) FROM pg_namespace, unnest(ARRAY[\n    \
-           'REVOKE CREATE ON SCHEMA %I FROM %I', 'GRANT USAGE ON SCHEMA %I TO %I',\n    \
-           'REVOKE INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA %I FROM %I',\n    \
-           'GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %I',\n    \
-           'ALTER DEFAULT PRIVILEGES IN SCHEMA %I GRANT SELECT ON TABLES TO %I']) WITH ORDINALITY AS s (sql, step)\n  \
-         WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'\n    \
-           AND pg_has_role(current_user, nspowner, 'MEMBER') ORDER BY nspname, step \\gexec\n",
+         {connect}\\connect {database}\n{rights}",
         comment = one_line(database),
         name = literal(database),
         missing = literal(&missing),
         database = ident(database),
-        role = ident(login),
-        login = literal(login),
+        connect = attempt(
+            &format!(
+                "GRANT CONNECT ON DATABASE {} TO {}",
+                ident(database),
+                ident(login)
+            ),
+            "the database's owner"
+        ),
+        rights = tolerant::reads_only(database, login),
     ));
 }
 

@@ -30,7 +30,7 @@ pub(super) fn cmd_block(global: &Global, args: &BlockArgs) -> anyhow::Result<Exi
         return Err(refuse("no setting says which server the target is".to_owned()).into());
     }
     if args.passwords && settings.target.control == Control::External {
-        let weak = weak_passwords(settings, &context.vault);
+        let weak = weak_passwords(&context.workspace, settings, &context.vault);
         if !weak.is_empty() {
             return Err(refuse(weak.join("\n")).into());
         }

@@ -27,8 +27,8 @@ const INTRODUCTION: &str = "# Settings\n\n\
     4. `[profiles.NAME]` of these files, with `--profile NAME`\n\
     5. environment variables: `XTASK_TARGET__PORT=5440` is `target.port`\n\
     6. `--set target.port=5440`\n\
-    7. of an external server, what is still empty: the entry of the connection service file that \
-    `connection.service` names; for the target also `PGSERVICE`, `PGHOST`, `PGPORT`, `PGUSER`, `PGSSLMODE`, \
+    7. of an external server, what is still empty or as this program brings it: the entry of the connection service file that \
+    `connection.service` names; for the target also `PGSERVICE`, `PGHOST`, `PGHOSTADDR`, `PGPORT`, `PGUSER`, `PGSSLMODE`, \
     `PGSSLROOTCERT`, `PGCONNECT_TIMEOUT`, `PGAPPNAME`\n\n\
     Passwords have variables: `XTASK_TARGET_PASSWORD`, `XTASK_SOURCE_NAME_PASSWORD`, `XTASK_LOGIN_NAME_PASSWORD`, with \
     the database's name in capitals. They are looked for in the environment, then in `.xtask/secrets.env`; of an \

@@ -8,6 +8,7 @@ use infra::Runner;
 use infra::compose::Project;
 use infra::docker;
 use infra::postgres::cluster::Cluster;
+use infra::process;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Held, Lock};
@@ -28,8 +29,20 @@ pub(super) struct Kept {
     pub(super) projects: Vec<Project>,
     /// Port of the Redis server it started.
     pub(super) redis: Option<u16>,
+    /// The S3 server it started.
+    #[serde(default)]
+    pub(super) storage: Option<StorageServer>,
     /// How to connect, for people.
     pub(super) connect: Vec<String>,
+}
+
+/// An S3 server that may outlive its rehearsal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct StorageServer {
+    /// Its process.
+    pub(super) pid: u32,
+    /// Its port.
+    pub(super) port: u16,
 }
 
 impl Kept {
@@ -41,6 +54,7 @@ impl Kept {
             clusters: Vec::new(),
             projects: Vec::new(),
             redis: None,
+            storage: None,
             connect: Vec::new(),
         }
     }
@@ -77,6 +91,9 @@ impl Kept {
         self.remove_sockets();
         if let Some(port) = self.redis {
             shutdown_redis(port);
+        }
+        if let Some(storage) = &self.storage {
+            storage.stop(runner)?;
         }
         if self.docker {
             // Readers and clients of runs: they hold the volumes.
@@ -126,6 +143,7 @@ impl Kept {
             clusters: Vec::new(),
             projects: Vec::new(),
             redis: None,
+            storage: None,
             connect: Vec::new(),
             ..self.clone()
         }
@@ -186,6 +204,17 @@ impl Kept {
     }
 }
 
+impl StorageServer {
+    /// Ends it, unless its number is another program's by now.
+    fn stop(&self, runner: &Runner) -> anyhow::Result<()> {
+        let line = process::command_line(runner, self.pid).unwrap_or_default();
+        if line.contains("moto_server") && line.ends_with(&format!("-p {}", self.port)) {
+            runner.run(&process::end(self.pid))?;
+        }
+        Ok(())
+    }
+}
+
 /// Redis ends itself when asked; it needs no process id for that.
 fn shutdown_redis(port: u16) {
     use std::io::Write;
@@ -193,5 +222,34 @@ fn shutdown_redis(port: u16) {
     if let Ok(mut stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
         // It closes the connection instead of answering.
         let _ = stream.write_all(b"SHUTDOWN NOSAVE\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn the_storage_server_that_was_kept_is_ended_and_no_other_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("moto_server");
+        infra::files::write_private(&program, b"while :; do sleep 0.1; done\n").unwrap();
+        let runner = Runner::default();
+        let cmd = infra::Cmd::new("sh", "stand in for an S3 server")
+            .arg(&program)
+            .args(["-H", "127.0.0.1", "-p", "4711"]);
+        let child = runner.spawn_server(&cmd, &folder.path().join("log")).unwrap();
+        let pid = child.pid().unwrap();
+        let stop = |port| {
+            let mut kept = Kept::new("one", folder.path(), false);
+            kept.storage = Some(StorageServer { pid, port });
+            kept.stop(&runner).unwrap();
+        };
+        stop(711);
+        assert_eq!(child.ended(), None);
+        stop(4711);
+        let ended = infra::wait::until(runner.interrupt(), Duration::from_secs(20), || child.ended());
+        assert_eq!(ended, Ok(None), "a signal ended it");
     }
 }

@@ -10,7 +10,7 @@ use infra::s3::server as s3;
 use infra::{Cmd, Runner, Secret, ports};
 use toml_edit::{DocumentMut, value};
 
-use super::kept::Kept;
+use super::kept::{Kept, StorageServer};
 use super::local;
 use super::repositories::{self, OldInstance};
 use super::{Situation, Stage};
@@ -33,7 +33,7 @@ const RESTRICTED: &str = "pg_buffercache";
 const BUCKET: &str = "vision-backups";
 
 /// Makes everything; the answer is the text of `.xtask/local.toml`. `storage`: where an S3 server is started as well, which
-/// lives as long as this value.
+/// lives as long as this value, unless it is detached.
 pub(super) fn prepare(
     stage: &Stage<'_>,
     kept: &mut Kept,
@@ -101,6 +101,9 @@ pub(super) fn prepare(
     let profile = &mut settings["profiles"]["production"];
     profile["target"]["host"] = value(HOST);
     profile["target"]["port"] = value(i64::from(free[1]));
+    // Said, so that the variables of whoever rehearses do not fill them.
+    profile["target"]["user"] = value("labeler_user");
+    profile["target"]["connection"]["sslmode"] = value("verify-full");
     profile["target"]["bin"] = value(bin.to_string_lossy().into_owned());
     let trusted = authority.to_string_lossy().into_owned();
     profile["target"]["connection"]["sslrootcert"] = value(&trusted);
@@ -119,7 +122,7 @@ pub(super) fn prepare(
     ]);
     profile["application"]["command"] = value(command);
     if let Some(running) = storage {
-        *running = Some(object_storage(stage, &mut settings)?);
+        *running = Some(object_storage(stage, kept, home, &mut settings)?);
     }
     kept.connect.push(format!(
         "{}   (PGSSLROOTCERT={trusted}; password: XTASK_TARGET_PASSWORD in {})",
@@ -308,11 +311,18 @@ fn handover(stage: &Stage<'_>, server: &Server) -> anyhow::Result<String> {
 }
 
 /// An S3 server with an empty bucket, and settings that name it.
-fn object_storage(stage: &Stage<'_>, settings: &mut DocumentMut) -> anyhow::Result<s3::Server> {
+fn object_storage(
+    stage: &Stage<'_>,
+    kept: &mut Kept,
+    home: &Path,
+    settings: &mut DocumentMut,
+) -> anyhow::Result<s3::Server> {
     let python = repositories::machine_python(stage)?;
     let programs = s3::Programs::ensure(stage.runner, &python, stage.cache)?;
     let port = ports::free(1).context("failed to find a free port")?[0];
     let server = programs.start(stage.runner, port, &stage.base.join("storage.log"))?;
+    kept.storage = server.pid().map(|pid| StorageServer { pid, port });
+    kept.write(home)?;
     let credentials = stage.base.join("credentials");
     let text = format!(
         "[default]\naws_access_key_id = rehearsal\naws_secret_access_key = {}\n",
@@ -333,6 +343,11 @@ fn object_storage(stage: &Stage<'_>, settings: &mut DocumentMut) -> anyhow::Resu
     storage["checksum"] = value("sha256");
     storage["program"] = value(programs.aws().to_string_lossy().into_owned());
     storage["credentials-file"] = value(credentials.to_string_lossy().into_owned());
+    kept.connect.push(format!(
+        "aws --endpoint-url {} s3 ls --recursive s3://{BUCKET}   (AWS_SHARED_CREDENTIALS_FILE={})",
+        server.url,
+        credentials.display()
+    ));
     Ok(server)
 }
 

@@ -112,11 +112,22 @@ fn the_variables_of_postgresql_fill_what_an_external_target_leaves_empty() {
     let loaded = production("", &environment, &[]).unwrap();
     let target = &loaded.settings.target;
     assert_eq!((target.host.as_str(), target.port), ("db.example", 6432));
-    // The team's file names the role.
-    assert_eq!(target.user, "labeler_user");
+    // The role that this program brings is a default.
+    assert_eq!(target.user, "somebody");
+    for (key, variable) in [("target.host", "PGHOST"), ("target.user", "PGUSER")] {
+        assert_eq!(
+            loaded.origins[key].1,
+            Origin::Environment(variable.to_owned()),
+            "{key}"
+        );
+    }
+    // What the team or a person wrote is none, whoever comes.
+    let said = "[profiles.production.target]\nuser = \"labeler_user\"\nhost = \"said\"\n";
+    let loaded = production(said, &environment, &["target.port=1"]).unwrap();
+    let target = &loaded.settings.target;
     assert_eq!(
-        loaded.origins["target.host"].1,
-        Origin::Environment("PGHOST".to_owned())
+        (target.host.as_str(), target.port, target.user.as_str()),
+        ("said", 1, "labeler_user")
     );
     // A local target is not theirs to say.
     let local = load_with("", &environment, &[]).unwrap();
@@ -124,10 +135,60 @@ fn the_variables_of_postgresql_fill_what_an_external_target_leaves_empty() {
 }
 
 #[test]
+fn what_the_teams_file_changed_is_theirs_and_what_it_kept_is_a_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let workspace = Workspace::at(folder.path());
+    let heading = "[profiles.production.target.connection]\n";
+    let changed = infra::MIGRATION_TOML.replace(heading, &format!("{heading}application-name = \"ours\"\n"));
+    std::fs::create_dir_all(workspace.settings_file().parent().unwrap()).unwrap();
+    infra::files::write_private(&workspace.settings_file(), changed.as_bytes()).unwrap();
+    let environment = [("PGUSER", "somebody"), ("PGAPPNAME", "theirs")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let loaded = load(&workspace, "production", &environment, &[]);
+    let target = loaded.unwrap().settings.target;
+    assert_eq!(target.user, "somebody");
+    assert_eq!(target.connection.application_name, "ours");
+}
+
+#[test]
+fn no_variable_and_no_service_asks_for_less_than_the_servers_name_proven() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("services");
+    infra::files::write_private(&file, b"[weak]\nsslmode=require\n").unwrap();
+    let file = file.display().to_string();
+    let weak = [("PGSERVICEFILE", file.as_str())];
+    for (environment, sets, place) in [
+        (&[("PGSSLMODE", "disable")][..], &[][..], "PGSSLMODE"),
+        (&weak, &["target.connection.service=weak"], "services:2"),
+        (
+            &weak,
+            &["databases.labeler.source.connection.service=weak"],
+            "services:2",
+        ),
+    ] {
+        let error = production("", environment, sets).unwrap_err().to_string();
+        assert!(
+            error.contains(place) && error.contains("connection.sslmode=verify-full"),
+            "{error}"
+        );
+    }
+    // A setting may, and is judged by the preflight.
+    let sets = ["target.connection.sslmode=require"];
+    let loaded = production("", &[("PGSSLMODE", "disable")], &sets).unwrap();
+    assert_eq!(
+        loaded.settings.target.connection.sslmode(),
+        crate::config::SslMode::Require
+    );
+    let loaded = production("", &[("PGSSLMODE", "verify-full")], &[]).unwrap();
+    let origin = &loaded.origins["target.connection.sslmode"].1;
+    assert_eq!(*origin, Origin::Environment("PGSSLMODE".to_owned()));
+}
+
+#[test]
 fn a_service_comes_before_the_variables_and_shows_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("services");
-    let text = "[new]\nhost=new.example\nsslmode=verify-ca\n\n[old]\nhost=old.example\nport=5439\nuser=u\n";
+    let text = "[new]\nhost=new.example\nhostaddr=192.0.2.7\nsslmode=verify-full\n\n[old]\nhost=old.example\nport=5439\nuser=u\n";
     infra::files::write_private(&file, text.as_bytes()).unwrap();
     let file = file.display().to_string();
     let environment = [
@@ -144,7 +205,12 @@ fn a_service_comes_before_the_variables_and_shows_its_line() {
         ("old.example", 5439, "u")
     );
     assert_eq!(loaded.origins["target.host"].1, Origin::File(file.clone(), 2));
-    // The profile says verify-full, and what is said is not filled.
+    assert_eq!(
+        loaded.origins["target.connection.hostaddr"],
+        ("\"192.0.2.7\"".to_owned(), Origin::File(file.clone(), 3))
+    );
+    let options = loaded.settings.target.connection.options();
+    assert!(options.contains(&("PGHOSTADDR".to_owned(), "192.0.2.7".to_owned())));
     assert_eq!(
         loaded.settings.target.connection.sslmode(),
         crate::config::SslMode::VerifyFull

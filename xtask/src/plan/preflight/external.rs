@@ -141,15 +141,25 @@ fn rights_to_read(unreadable: &[String], forced: &[String], role: &str) -> Vec<S
             .is_some_and(|table| forced.iter().any(|f| f == table))
     };
     let behind_policies = unreadable.iter().filter(hidden).count();
+    let large_objects = unreadable.iter().any(|what| what.starts_with("large object "));
     let mut rights = Vec::new();
     if behind_policies > 0 {
         rights.push(format!(
             "ALTER ROLE {role} BYPASSRLS; (as a superuser of the old server; NOBYPASSRLS afterwards)"
         ));
     }
-    if behind_policies < unreadable.len() {
+    let others = |what: &String| !hidden(&what) && !what.starts_with("large object ");
+    if unreadable.iter().any(others) {
         rights.push(format!(
             "GRANT pg_read_all_data TO {role}; (as the old server's administrator)"
+        ));
+    }
+    if large_objects {
+        // pg_read_all_data does not open them.
+        let grant = quote::literal(&format!("GRANT SELECT ON LARGE OBJECT %s TO {role}"));
+        rights.push(format!(
+            "SELECT format({grant}, oid) FROM pg_largeobject_metadata \\gexec (psql in that database, as the large objects' \
+             owner or a superuser of the old server)"
         ));
     }
     rights
@@ -359,7 +369,8 @@ fn owner(case: &Case<'_>, name: &str, server: &ServerFacts, findings: &mut Vec<F
 /// What a role without superuser leaves behind or cannot make.
 pub(super) fn carried(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for name in case.seen.sources.keys() {
-        findings.extend(Carried::over(case.seen, case.settings, name).findings(name));
+        findings
+            .extend(Carried::over(case.seen, case.settings, name).findings(name, &case.settings.target.user));
     }
 }
 
@@ -411,17 +422,29 @@ pub fn onto_itself(seen: &Observed, settings: &Settings) -> Vec<Finding> {
         .collect()
 }
 
-/// What to set when TLS keeps a server from being asked; `endpoint` is where its settings stand.
-pub(super) fn tls_hint(endpoint: &str, problem: &str) -> Option<String> {
+/// What to set when TLS keeps a server from being asked; `endpoint` is where its settings stand, `host` and `port` where it is.
+pub(super) fn tls_hints(endpoint: &str, host: &str, port: u16, problem: &str) -> Vec<String> {
     let says = |words: &str| problem.contains(words);
-    let setting = if says("does not match host name") {
-        "host=NAME  # a name that its certificate carries"
-    } else if says("certificate verify failed") || says("root certificate file") {
-        "connection.sslrootcert=FILE  # the certificate of the authority that signed the server's"
+    let check = |setting: &str| format!("cargo xtask production check --set {endpoint}.{setting}");
+    let authority =
+        check("connection.sslrootcert=FILE  # the certificate of the authority that signed the server's");
+    if says("does not match host name") {
+        vec![check("host=NAME  # a name that its certificate carries")]
+    } else if says("root certificate file") {
+        vec![authority]
+    } else if says("certificate verify failed") {
+        // libpq does not say whether the authority is another or the certificate has expired; this does.
+        let server = infra::command::shell_word(&format!("{host}:{port}"));
+        let ask = format!(
+            "openssl s_client -starttls postgres -connect {server} -CAfile FILE -verify_return_error </dev/null"
+        );
+        vec![
+            format!("{ask}  # tells why: a certificate that has expired is the other team's to renew"),
+            authority,
+        ]
     } else {
-        return None;
-    };
-    Some(format!("cargo xtask production check --set {endpoint}.{setting}"))
+        Vec::new()
+    }
 }
 
 #[cfg(test)]
@@ -445,6 +468,12 @@ mod tests {
         );
         let both = rights(&["table public.a", "sequence public.s"]);
         assert!(both.contains("GRANT") && both.contains("BYPASSRLS"), "{both}");
+        let large = rights(&["large object pg_catalog.16999"]);
+        assert!(
+            large.contains("'GRANT SELECT ON LARGE OBJECT %s TO \"u\"'")
+                && !large.contains("pg_read_all_data"),
+            "{large}"
+        );
     }
 
     #[test]
@@ -453,6 +482,10 @@ mod tests {
             (
                 "SSL error: certificate verify failed",
                 Some("target.connection.sslrootcert="),
+            ),
+            (
+                "SSL error: certificate verify failed",
+                Some("openssl s_client -starttls postgres -connect db:5433 "),
             ),
             (
                 "root certificate file \"/x\" does not exist",
@@ -464,11 +497,11 @@ mod tests {
             ),
             ("password authentication failed", None),
         ] {
-            let hint = tls_hint("target", said);
-            assert_eq!(hint.is_some(), setting.is_some(), "{said}");
+            let hints = tls_hints("target", "db", 5433, said);
+            assert_eq!(hints.is_empty(), setting.is_none(), "{said}");
             assert!(
-                hint.unwrap_or_default().contains(setting.unwrap_or_default()),
-                "{said}"
+                hints.concat().contains(setting.unwrap_or_default()),
+                "{said}: {hints:?}"
             );
         }
     }

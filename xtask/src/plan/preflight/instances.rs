@@ -51,8 +51,11 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if let Some(problem) = &source.problem {
             let finding = Finding::error(format!("source.{name}.unreachable"), problem.clone())
                 .wanted(format!("an answer from the instance that holds {name}"));
-            let hint = external::tls_hint(&format!("databases.{name}.source"), problem);
-            findings.push(hint.into_iter().fold(finding, Finding::hint));
+            let endpoint = format!("databases.{name}.source");
+            let hints = source.external.as_ref().map_or_else(Vec::new, |at| {
+                external::tls_hints(&endpoint, &at.host, at.port, problem)
+            });
+            findings.push(hints.into_iter().fold(finding, Finding::hint));
         }
         if let Some(server) = &source.server
             && source.database.is_none()
@@ -213,9 +216,9 @@ pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 ))
                 .hint("read -rs XTASK_TARGET_PASSWORD && export XTASK_TARGET_PASSWORD  # then the same command again")
         } else {
-            let hint = external::tls_hint("target", problem);
-            let finding = finding.wanted("a target that answers");
-            hint.into_iter().fold(finding, Finding::hint)
+            let target = &case.settings.target;
+            let hints = external::tls_hints("target", &target.host, target.port, problem);
+            hints.into_iter().fold(finding.wanted("a target that answers"), Finding::hint)
         });
     }
     if case.settings.target.control == Control::PgCtl && !case.seen.target.exists {

@@ -103,8 +103,19 @@ fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option
     let finding =
         |id: &str, found: String| Finding::error(format!("storage.{id}"), format!("{found}: {said}"));
     Some(match error.reason {
-        Reason::NoBucket => finding("bucket", format!("there is no bucket {bucket} at {server}"))
-            .hint("add --set storage.bucket=NAME"),
+        Reason::NoBucket => {
+            let found = finding("bucket", format!("there is no bucket {bucket} at {server}"));
+            if *bucket == settings.bucket {
+                found.hint("add --set storage.bucket=NAME")
+            } else {
+                // The address was typed: no setting says it.
+                found
+                    .wanted(format!(
+                        "an address with a bucket that is there, in place of {at}"
+                    ))
+                    .hint(buckets(settings))
+            }
+        }
         Reason::Forbidden => finding("forbidden", format!("the credentials may not {}", what(error)))
             .wanted("the rights that docs/storage.md lists")
             .hint("aws sts get-caller-identity"),
@@ -128,6 +139,20 @@ fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option
         | Reason::NotSupported
         | Reason::Other => return None,
     })
+}
+
+/// The line that lists the buckets of these credentials.
+fn buckets(settings: &config::Storage) -> String {
+    let mut line = "aws s3 ls".to_owned();
+    for (name, value) in [
+        ("--endpoint-url", &settings.endpoint_url),
+        ("--profile", &settings.profile),
+    ] {
+        if !value.is_empty() {
+            line.push_str(&format!(" {name} {}", infra::command::shell_word(value)));
+        }
+    }
+    line
 }
 
 /// What was being done.

@@ -61,6 +61,7 @@ fn every_bad_input_is_refused_with_a_finding_and_nothing_changed() {
         &[
             "target.unreachable",
             "certificate verify failed",
+            "hint: openssl s_client -starttls postgres -connect localhost:",
             "hint: cargo xtask production check --profile production --set target.connection.sslrootcert=FILE",
         ],
     );
@@ -175,7 +176,14 @@ fn the_other_teams_file_may_run_twice_and_then_nothing_is_missing() {
         "platform",
         "REVOKE SELECT ON training_jobs FROM platform_readonly",
     );
-    ask(&new, "users", "GRANT INSERT ON users TO users_readonly");
+    // A right on a column, and an object that the administrator may grant nothing of.
+    ask(
+        &new,
+        "users",
+        "GRANT INSERT ON users TO users_readonly; GRANT UPDATE (id) ON users TO users_readonly; \
+         CREATE VIEW v_users AS SELECT 1 AS one",
+    );
+    ask(&new, "postgres", "ALTER ROLE labeler_user NOBYPASSRLS");
     let file = workspace.root.join("handover.sql");
     let path = file.display().to_string();
     let check = |args: &[&str]| production.xtask(&[&["production", "check"], args].concat());
@@ -188,15 +196,28 @@ fn the_other_teams_file_may_run_twice_and_then_nothing_is_missing() {
     missing.ends(3);
     for words in [
         "target.createdb",
+        "hint: ALTER ROLE \"labeler_user\" BYPASSRLS; (as the target's superuser",
         "platform_readonly may read",
         "users_readonly is to read users only, and can write to users",
     ] {
         assert!(missing.stdout.contains(words), "{words}:\n{}", missing.all());
     }
+    ask(&new, "users", "GRANT pg_write_all_data TO users_readonly");
     let text = std::fs::read_to_string(&file).unwrap();
     for _ in 0..2 {
-        ask(&master, "postgres", &text);
+        let script = infra::postgres::Script::new(&text);
+        let cmd = master.psql("postgres", &script, "run the other team's file");
+        let told = crate::support::runner().run(&cmd).unwrap().stderr;
+        for words in [
+            "not done: ALTER ROLE \"labeler_user\" BYPASSRLS;",
+            "not done: GRANT SELECT ON public.v_users TO users_readonly;",
+            "service or a superuser can run it",
+        ] {
+            assert!(told.contains(words), "{words}:\n{told}");
+        }
     }
+    // As a superuser does it, once he was told.
+    ask(&new, "postgres", "ALTER ROLE labeler_user BYPASSRLS");
     // Only the missing bucket is left to warn of, and what stays behind.
     let green = check(&[]);
     assert_eq!(green.code, 10, "{}", green.all());

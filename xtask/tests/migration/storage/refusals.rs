@@ -13,6 +13,13 @@ fn what_an_upload_needs_is_asked_for_before_anything_is_sent() {
     with("storage.bucket=no-such-bucket")
         .ends(20)
         .says("error[storage.bucket]: there is no bucket no-such-bucket");
+    // A bucket that was typed is no setting's.
+    let typed = stage.xtask(&["backup", "list", "s3://no-such-bucket/"]);
+    typed
+        .ends(20)
+        .says("an address with a bucket that is there")
+        .says("hint: aws s3 ls --endpoint-url ")
+        .never_says("storage.bucket=NAME");
     with("storage.bucket=")
         .ends(20)
         .says("error[storage.bucket]: no bucket is set");
