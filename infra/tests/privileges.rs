@@ -1,4 +1,4 @@
-//! What `verify` says a role may not do, on a real server; and that asking changes nothing.
+//! What `verify` says a role may not do, on a real server, and that asking changes nothing; what a read-only role may do.
 
 #[expect(dead_code, reason = "the manifest's tests use the rest")]
 mod support;
@@ -51,4 +51,43 @@ fn missing_privileges_are_named_and_nothing_is_written() {
         ]
     );
     assert_eq!(cluster.sql(&database, SEQUENCES), before, "sequences moved");
+}
+
+const READERS: &str = "
+    CREATE TABLE t (id serial, note text); CREATE VIEW v AS SELECT * FROM t;
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    CREATE ROLE writer; GRANT INSERT ON t TO writer;
+    CREATE ROLE fine_readonly; GRANT SELECT ON ALL TABLES IN SCHEMA public TO fine_readonly;
+    GRANT SELECT, USAGE ON SEQUENCE t_id_seq TO fine_readonly;
+    CREATE ROLE all_readonly; GRANT writer TO all_readonly; GRANT TRUNCATE ON t TO all_readonly;
+    CREATE ROLE column_readonly; GRANT UPDATE (note) ON t TO column_readonly;
+    CREATE ROLE member_ro NOINHERIT; GRANT writer TO member_ro;
+    CREATE ROLE schema_readonly; GRANT CREATE ON SCHEMA public TO schema_readonly;
+    CREATE ROLE sequence_readonly; GRANT UPDATE ON SEQUENCE t_id_seq TO sequence_readonly;
+    CREATE ROLE super_read_only SUPERUSER;
+    CREATE ROLE view_readonly; GRANT DELETE ON v TO view_readonly;";
+
+#[test]
+fn every_way_in_which_a_read_only_role_can_write_is_named() {
+    for installation in installations() {
+        let cluster = TestCluster::start(&installation, &installation);
+        let database = cluster.database("readers");
+        cluster.sql(&database, READERS);
+        let seen = health::database(&cluster.runner, &cluster.server, &database)
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            seen.writing_readers,
+            [
+                "all_readonly on public.t",
+                "column_readonly on public.t",
+                "member_ro as writer on public.t",
+                "schema_readonly creates in schema public",
+                "sequence_readonly on sequence public.t_id_seq",
+                "super_read_only is a superuser",
+                "view_readonly on public.v",
+            ],
+            "PostgreSQL {}",
+            installation.major
+        );
+    }
 }

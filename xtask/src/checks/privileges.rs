@@ -20,8 +20,10 @@ pub(super) const CHECKS: &[Check] = &[
         id: "privileges.read-only",
         group: Group::Privileges,
         meaning: "roles that are called read-only cannot write",
-        why: "A dump restores grants to roles that exist; a role made again by hand often gets too much.",
-        fix: "`REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON table FROM role`.",
+        why: "A dump restores grants to roles that exist; a role made again by hand often gets too much. A role writes also through \
+              a column, a sequence, a schema that it may create in, and every role that it is a member of.",
+        fix: "`REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON table FROM role`, `REVOKE UPDATE ON SEQUENCE sequence FROM role`, \
+              `REVOKE CREATE ON SCHEMA schema FROM role` (or `FROM PUBLIC`), `REVOKE writer FROM role`, `ALTER ROLE role NOSUPERUSER`.",
         run: read_only,
     },
     Check {
