@@ -2,7 +2,7 @@
 //! settings; an application has others, and programs quote them when they complain.
 
 /// Words in a key that stand for a secret.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 16] = [
     "PASSWORD",
     "PASSWD",
     "PASSPHRASE",
@@ -15,39 +15,79 @@ const WORDS: [&str; 12] = [
     "APIKEY",
     "AUTH_KEY",
     "SIGNING_KEY",
+    "JWT_KEY",
+    "ENCRYPTION_KEY",
+    "MASTER_KEY",
+    "SESSION_KEY",
+];
+
+/// Those that are part of ordinary words, and stand alone.
+const PARTS: [&str; 3] = ["PASS", "PWD", "PW"];
+
+/// Ends of a key whose value is the secret itself, and no limit or length of one.
+const ENDS: [&str; 8] = [
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SECRET",
+    "SECRET_KEY",
+    "_PASS",
+    "_PWD",
+    "_PW",
 ];
 
 /// Whether a key's name says that its value is a secret.
 pub fn is_secret_key(key: &str) -> bool {
     let key = key.to_uppercase();
-    WORDS.iter().any(|word| key.contains(word))
+    WORDS.iter().any(|word| key.contains(word)) || key.split('_').any(|part| PARTS.contains(&part))
 }
 
-/// `TOKEN_EXPIRE_MINUTES=30` holds a secret's name and no secret.
-pub fn is_number_or_switch(value: &str) -> bool {
+/// `TOKEN_EXPIRE_MINUTES=30` and `USE_PASSWORD=1` hold a secret's name and no secret; `ADMIN_PASSWORD=20240117` is one.
+fn is_number_or_switch(key: &str, value: &str) -> bool {
+    let key = key.to_uppercase();
+    let number = value.chars().all(|c| c.is_ascii_digit());
     matches!(value.to_lowercase().as_str(), "true" | "false" | "yes" | "no")
-        || value.chars().all(|c| c.is_ascii_digit())
+        || (number && (value.len() < 4 || !ENDS.iter().any(|end| key.ends_with(end))))
 }
 
-/// What is secret of a key's value: all of it, or the login of an address.
+/// The part of a value that must stay secret: the password of an address, the key that stands alone before the host of a
+/// web address (a DSN), or all of it.
+pub fn secret_part<'a>(key: &str, value: &'a str) -> Option<&'a str> {
+    let part = match value.split_once("://").and_then(login) {
+        Some((_, Some(password))) => password,
+        Some((key, None)) if value.starts_with("http") => key,
+        Some(_) => return None,
+        None if is_secret_key(key) && !is_number_or_switch(key, value) => value,
+        None => return None,
+    };
+    Some(part).filter(|part| !part.is_empty())
+}
+
+/// Who logs in by an address, and with which password.
+fn login<'a>((scheme, rest): (&str, &'a str)) -> Option<(&'a str, Option<&'a str>)> {
+    // Paths of web addresses hold `@`; passwords of databases hold `/`, which nobody escaped.
+    let end = if scheme.starts_with("http") {
+        rest.find(['/', '?', '#'])
+    } else {
+        None
+    };
+    let (login, _) = rest[..end.unwrap_or(rest.len())].rsplit_once('@')?;
+    Some(
+        login
+            .split_once(':')
+            .map_or((login, None), |(user, password)| (user, Some(password))),
+    )
+}
+
+/// What is secret of a key's value, and whatever would tell it: an address with a login as a whole.
 pub fn secrets_of<'a>(key: &str, value: &'a str) -> Vec<&'a str> {
-    let login = value
-        .split_once("://")
-        .and_then(|(_, rest)| rest.rsplit_once('@'));
-    let mut secrets = Vec::new();
-    if let Some((login, _)) = login {
-        secrets.push(value);
-        secrets.extend(login.split_once(':').map(|(_, password)| password));
-    } else if is_secret_key(key) && !is_number_or_switch(value) {
-        secrets.push(value);
-    }
-    secrets.retain(|secret| !secret.is_empty());
-    secrets
+    let whole = value.split_once("://").and_then(login).map(|_| value);
+    whole.into_iter().chain(secret_part(key, value)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::secrets_of;
+    use super::{secret_part, secrets_of};
 
     #[test]
     fn what_a_key_or_an_address_keeps_secret_is_known_and_ordinary_values_are_not() {
@@ -62,6 +102,32 @@ mod tests {
             ("SECRET", ""),
         ] {
             assert!(secrets_of(key, value).is_empty(), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_secret_part_is_found_wherever_it_stands() {
+        for (key, value, wanted) in [
+            ("DATABASE_URL", "postgresql://u:pw@host/db", "pw"),
+            ("SENTRY_DSN", "https://abc123@o1.example/4", "abc123"),
+            ("DB_PASS", "hunter2", "hunter2"),
+            ("PGPWD", "x", ""),
+            ("DB_PWD", "hunter2", "hunter2"),
+            ("JWT_KEY", "0f3a", "0f3a"),
+            ("ADMIN_PASSWORD", "20240117", "20240117"),
+            ("PASSWORD_MIN_LENGTH", "1234", ""),
+            ("ACCESS_TOKEN_EXPIRE_SECONDS", "86400", ""),
+            ("USE_PASSWORD", "1", ""),
+            ("JWT_ALGORITHM", "HS256", ""),
+            ("BYPASS", "some", ""),
+            ("HOME_PAGE", "https://host.example/@team", ""),
+            ("DATABASE_URL", "postgresql://admin@host/db", ""),
+        ] {
+            assert_eq!(
+                secret_part(key, value).unwrap_or_default(),
+                wanted,
+                "{key}={value}"
+            );
         }
     }
 }
