@@ -70,6 +70,7 @@ impl HistoryError {
             Self::Duplicate { id, .. } => format!("repeats revision {id}"),
             Self::MissingDown { down, .. } => format!("follows revision {down}, which no file defines"),
             Self::MissingDependency { after, .. } => format!("depends on {after}, which no file defines"),
+            Self::Cycle { ids, .. } if ids.len() == 1 => "follows itself".to_owned(),
             Self::Cycle { ids, .. } => format!("is in a cycle: {} follow each other", ids.join(", ")),
         }
     }
