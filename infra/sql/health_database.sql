@@ -22,10 +22,32 @@ SELECT json_build_object(
         AND c.relowner <> (SELECT datdba FROM pg_database WHERE datname = current_database())
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
       GROUP BY 1) x),
+  -- A role also writes as every role that it is a member of: SET ROLE asks for no inheritance.
   'writing_readers', (
-    SELECT coalesce(json_agg(format('%s on %s', quote_ident(r.rolname), c.oid::regclass) ORDER BY r.rolname, c.oid::regclass::text), '[]'::json)
-    FROM pg_roles r CROSS JOIN pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE r.rolname ~* '(read_?only|_ro$)' AND NOT r.rolsuper AND c.relkind IN ('r', 'p')
-      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-      AND has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
+    WITH acts AS (
+      SELECT r.rolname AS reader, m.oid, m.rolsuper,
+        CASE WHEN m.oid = r.oid THEN '' ELSE format(' as %I', m.rolname) END AS via
+      FROM pg_roles r JOIN pg_roles m ON m.oid = r.oid OR NOT r.rolsuper AND pg_has_role(r.oid, m.oid, 'MEMBER')
+      WHERE r.rolname ~* '(read_?only|_ro$)'),
+    relations AS (
+      SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'),
+    writes AS (
+      SELECT reader, via, 'is a superuser' AS what FROM acts WHERE rolsuper
+      UNION ALL
+      SELECT reader, via, format('on %s', c.oid::regclass) FROM acts a CROSS JOIN relations c
+      WHERE NOT a.rolsuper AND c.relkind IN ('r', 'p', 'v', 'f')
+        AND (has_table_privilege(a.oid, c.oid, 'DELETE, TRUNCATE') OR has_any_column_privilege(a.oid, c.oid, 'INSERT, UPDATE'))
+      UNION ALL
+      SELECT reader, via, format('on sequence %s', c.oid::regclass) FROM acts a CROSS JOIN relations c
+      WHERE NOT a.rolsuper AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(a.oid, c.oid, 'UPDATE') ELSE false END
+      UNION ALL
+      SELECT reader, via, format('creates in schema %I', n.nspname) FROM acts a CROSS JOIN pg_namespace n
+      WHERE NOT a.rolsuper AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+        AND has_schema_privilege(a.oid, n.oid, 'CREATE')
+      UNION ALL
+      SELECT reader, via, 'creates schemas' FROM acts a
+      WHERE NOT a.rolsuper AND has_database_privilege(a.oid, current_database(), 'CREATE'))
+    SELECT coalesce(json_agg(format('%I%s %s', reader, via, what) ORDER BY reader, what), '[]'::json)
+    FROM (SELECT reader, min(via) AS via, what FROM writes GROUP BY reader, what) x)
 );

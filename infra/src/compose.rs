@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Cmd, CommandError, Runner};
 use crate::docker;
 
-pub use load::read;
+pub use load::{NAMES, read, read_with_override};
 
 /// Which of the two commands this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -98,3 +98,42 @@ fn what_a_reader_can_change_is_found_by_trying_and_no_default_hides_it() {
         cluster.sql(&database, &format!("REVOKE {right} FROM reader;"));
     }
 }
+
+const READ_ONLY_ROLES: &str = "
+    CREATE TABLE t (id serial, note text); CREATE VIEW v AS SELECT * FROM t;
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+    CREATE ROLE writer; GRANT INSERT ON t TO writer;
+    CREATE ROLE fine_readonly; GRANT SELECT ON ALL TABLES IN SCHEMA public TO fine_readonly;
+    GRANT SELECT, USAGE ON SEQUENCE t_id_seq TO fine_readonly;
+    CREATE ROLE all_readonly; GRANT writer TO all_readonly; GRANT TRUNCATE ON t TO all_readonly;
+    CREATE ROLE column_readonly; GRANT UPDATE (note) ON t TO column_readonly;
+    CREATE ROLE member_ro NOINHERIT; GRANT writer TO member_ro;
+    CREATE ROLE schema_readonly; GRANT CREATE ON SCHEMA public TO schema_readonly;
+    CREATE ROLE sequence_readonly; GRANT UPDATE ON SEQUENCE t_id_seq TO sequence_readonly;
+    CREATE ROLE super_read_only SUPERUSER;
+    CREATE ROLE view_readonly; GRANT DELETE ON v TO view_readonly;";
+
+#[test]
+fn every_way_in_which_a_read_only_role_can_write_is_named() {
+    for installation in installations() {
+        let cluster = TestCluster::start(&installation, &installation);
+        let database = cluster.database("read only roles");
+        cluster.sql(&database, READ_ONLY_ROLES);
+        let seen = health::database(&cluster.runner, &cluster.server, &database)
+            .unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            seen.writing_readers,
+            [
+                "all_readonly on public.t",
+                "column_readonly on public.t",
+                "member_ro as writer on public.t",
+                "schema_readonly creates in schema public",
+                "sequence_readonly on sequence public.t_id_seq",
+                "super_read_only is a superuser",
+                "view_readonly on public.v",
+            ],
+            "PostgreSQL {}",
+            installation.major
+        );
+    }
+}

@@ -1,9 +1,10 @@
 //! Revisions and what follows from them: heads, ancestors, order.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use super::fault::HistoryError;
+use super::locations::{Locations, revision_files};
 use super::script::{Value, assignment};
 
 /// One revision file.
@@ -13,105 +14,27 @@ pub struct Revision {
     pub id: String,
     /// The revisions it follows: none for a base, several for a merge.
     pub down: Vec<String>,
+    /// The revisions or branch labels of `depends_on`.
+    pub after: Vec<String>,
+    /// `branch_labels`.
+    pub labels: Vec<String>,
     /// The file.
     pub file: PathBuf,
 }
 
-/// All revisions of a `versions` folder.
+/// All revisions of a checkout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     revisions: BTreeMap<String, Revision>,
 }
 
-/// What is wrong with a history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HistoryError {
-    /// The folder cannot be read.
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the system said.
-        why: String,
-    },
-    /// A file has no readable `revision` or `down_revision`.
-    Unreadable {
-        /// The file.
-        file: PathBuf,
-    },
-    /// Two files carry the same id.
-    Duplicate {
-        /// The id.
-        id: String,
-        /// The second file.
-        file: PathBuf,
-    },
-    /// A file follows a revision that no file has.
-    MissingDown {
-        /// The file.
-        file: PathBuf,
-        /// The id it names.
-        down: String,
-    },
-}
-
-impl fmt::Display for HistoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder { path, why } => write!(f, "cannot read {}: {why}", path.display()),
-            Self::Unreadable { file } => {
-                write!(
-                    f,
-                    "{} has no plain `revision` and `down_revision`",
-                    file.display()
-                )
-            }
-            Self::Duplicate { id, file } => write!(f, "{} repeats revision {id}", file.display()),
-            Self::MissingDown { file, down } => {
-                write!(
-                    f,
-                    "{} follows revision {down}, which no file defines",
-                    file.display()
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for HistoryError {}
-
-/// Every revision file of a `versions` folder with its text, by name.
-///
-/// # Errors
-/// [`HistoryError::Folder`].
-pub fn revision_files(versions: &Path) -> Result<Vec<(PathBuf, String)>, HistoryError> {
-    let folder = |error: std::io::Error| HistoryError::Folder {
-        path: versions.to_owned(),
-        why: error.to_string(),
-    };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(versions)
-        .map_err(folder)?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<Result<_, _>>()
-        .map_err(folder)?;
-    files.retain(|file| {
-        file.extension().is_some_and(|e| e == "py") && file.file_stem().is_some_and(|s| s != "__init__")
-    });
-    files.sort();
-    let mut sources = Vec::new();
-    for file in files {
-        let bytes = std::fs::read(&file).map_err(folder)?;
-        sources.push((file, String::from_utf8_lossy(&bytes).into_owned()));
-    }
-    Ok(sources)
-}
-
 impl History {
-    /// Reads every `*.py` of a `versions` folder.
+    /// Reads every revision file.
     ///
     /// # Errors
-    /// The first [`HistoryError`] in file-name order.
-    pub fn read(versions: &Path) -> Result<Self, HistoryError> {
-        Self::parse(revision_files(versions)?)
+    /// The first [`HistoryError`].
+    pub fn read(locations: &Locations) -> Result<Self, HistoryError> {
+        Self::parse(revision_files(locations)?)
     }
 
     /// The same from texts.
@@ -119,32 +42,101 @@ impl History {
     /// # Errors
     /// The first [`HistoryError`].
     pub fn parse(sources: Vec<(PathBuf, String)>) -> Result<Self, HistoryError> {
-        let mut revisions = BTreeMap::new();
+        let (history, errors) = Self::examine(sources);
+        errors.into_iter().next().map_or(Ok(history), Err)
+    }
+
+    /// What can be read of these texts, and everything that is wrong with them.
+    pub fn examine(sources: Vec<(PathBuf, String)>) -> (Self, Vec<HistoryError>) {
+        let mut history = Self::default();
+        let mut errors = Vec::new();
         for (file, source) in sources {
-            let unreadable = || HistoryError::Unreadable { file: file.clone() };
-            let id = match assignment(&source, "revision") {
-                Some(Value::Strings(mut ids)) if ids.len() == 1 => ids.remove(0),
-                _ => return Err(unreadable()),
-            };
-            let down = match assignment(&source, "down_revision") {
-                Some(Value::Nothing) => Vec::new(),
-                Some(Value::Strings(down)) => down,
-                None => return Err(unreadable()),
-            };
-            if revisions.contains_key(&id) {
-                return Err(HistoryError::Duplicate { id, file });
-            }
-            revisions.insert(id.clone(), Revision { id, down, file });
-        }
-        for revision in revisions.values() {
-            if let Some(down) = revision.down.iter().find(|down| !revisions.contains_key(*down)) {
-                return Err(HistoryError::MissingDown {
-                    file: revision.file.clone(),
-                    down: down.clone(),
-                });
+            match revision(file, &source) {
+                Err(error) => errors.push(error),
+                Ok(revision) if history.knows(&revision.id) => errors.push(HistoryError::Duplicate {
+                    id: revision.id,
+                    file: revision.file,
+                }),
+                Ok(revision) => {
+                    history.revisions.insert(revision.id.clone(), revision);
+                }
             }
         }
-        Ok(Self { revisions })
+        // A file that cannot be read may be the one that is missed.
+        if errors.is_empty() {
+            errors.extend(history.missing());
+        }
+        errors.extend(history.cycle());
+        (history, errors)
+    }
+
+    /// What revisions name and no file defines.
+    fn missing(&self) -> Vec<HistoryError> {
+        let labels: BTreeSet<&str> = self.labels().map(|(label, _)| label).collect();
+        let mut errors = Vec::new();
+        for Revision {
+            file, down, after, ..
+        } in self.revisions.values()
+        {
+            let unknown = down.iter().filter(|id| !self.knows(id));
+            errors.extend(unknown.map(|down| HistoryError::MissingDown {
+                file: file.clone(),
+                down: down.clone(),
+            }));
+            let unknown = after
+                .iter()
+                .filter(|id| !self.knows(id) && !labels.contains(id.as_str()));
+            errors.extend(unknown.map(|after| HistoryError::MissingDependency {
+                file: file.clone(),
+                after: after.clone(),
+            }));
+        }
+        errors
+    }
+
+    /// Branch labels, each with the revision that carries it.
+    fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.revisions.values();
+        all.flat_map(|one| one.labels.iter().map(|label| (label.as_str(), one.id.as_str())))
+    }
+
+    /// Revisions that come before themselves. What has nothing left before it, or nothing left behind it, is on no cycle.
+    fn cycle(&self) -> Option<HistoryError> {
+        let labels: BTreeMap<&str, &str> = self.labels().collect();
+        let before = |one: &'_ Revision| -> Vec<String> {
+            let after = one
+                .after
+                .iter()
+                .map(|id| labels.get(id.as_str()).map_or(id.clone(), |id| (*id).to_owned()));
+            one.down.iter().cloned().chain(after).collect()
+        };
+        let mut left: BTreeMap<&str, Vec<String>> = self
+            .revisions
+            .iter()
+            .map(|(id, one)| (id.as_str(), before(one)))
+            .collect();
+        loop {
+            let named: BTreeSet<String> = left.values().flatten().cloned().collect();
+            let free = |id: &str, before: &[String]| {
+                !named.contains(id) || !before.iter().any(|id| left.contains_key(id.as_str()))
+            };
+            let gone: Vec<&str> = left
+                .iter()
+                .filter(|(id, before)| free(id, before))
+                .map(|(id, _)| *id)
+                .collect();
+            if gone.is_empty() {
+                break;
+            }
+            for id in gone {
+                left.remove(id);
+            }
+        }
+        let first = self.revisions.get(*left.keys().next()?)?;
+        Some(HistoryError::Cycle {
+            file: first.file.clone(),
+            ids: left.keys().map(|id| (*id).to_owned()).collect(),
+        })
     }
 
     /// The revisions nothing follows. A healthy history has one.
@@ -214,6 +206,33 @@ impl History {
     }
 }
 
+/// What a file says of its revision.
+fn revision(file: PathBuf, source: &str) -> Result<Revision, HistoryError> {
+    let unreadable = |name: &'static str| HistoryError::Unreadable {
+        file: file.clone(),
+        name,
+    };
+    let several = |name: &'static str| match assignment(source, name) {
+        Some(Value::Nothing) | None => Ok(Vec::new()),
+        Some(Value::Strings(all)) => Ok(all),
+        Some(Value::Computed) => Err(unreadable(name)),
+    };
+    let id = match assignment(source, "revision") {
+        Some(Value::Strings(mut ids)) if ids.len() == 1 => ids.remove(0),
+        _ => return Err(unreadable("revision")),
+    };
+    if assignment(source, "down_revision").is_none() {
+        return Err(unreadable("down_revision"));
+    }
+    Ok(Revision {
+        id,
+        down: several("down_revision")?,
+        after: several("depends_on")?,
+        labels: several("branch_labels")?,
+        file: file.clone(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,5 +283,88 @@ mod tests {
         assert!(matches!(missing, Err(HistoryError::MissingDown { .. })));
         let computed = History::parse(vec![file("b.py", "revision = make()\ndown_revision = None\n")]);
         assert!(matches!(computed, Err(HistoryError::Unreadable { .. })));
+    }
+    /// Everything that is wrong with these files.
+    fn faults(files: &[(&str, &str)]) -> Vec<String> {
+        let (_, errors) = History::examine(files.iter().map(|(name, text)| file(name, text)).collect());
+        errors.iter().map(HistoryError::brief).collect()
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told() {
+        let found = faults(&[
+            (
+                "a.py",
+                "revision = 'a'\ndown_revision = None\ndepends_on = 'gone'\n",
+            ),
+            ("b.py", "revision = 'b'\ndown_revision = ('a', 'lost')\n"),
+            ("c.py", "revision = 'c'\ndown_revision = 'missed'\n"),
+        ]);
+        assert_eq!(
+            found,
+            [
+                "a.py depends on gone, which no file defines",
+                "b.py follows revision lost, which no file defines",
+                "c.py follows revision missed, which no file defines",
+            ]
+        );
+        let found = faults(&[
+            ("a.py", "revision = 'a'\n"),
+            ("b.py", "revision = 'b'\ndown_revision = 'a'\n"),
+            ("c.py", "revision = 'b'\ndown_revision = None\n"),
+            (
+                "d.py",
+                "revision = 'd'\ndown_revision = None\ndepends_on = what()\n",
+            ),
+        ]);
+        assert_eq!(
+            found,
+            [
+                "a.py has no plain `down_revision`",
+                "c.py repeats revision b",
+                "d.py has no plain `depends_on`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cycle_is_told_as_one_and_only_with_what_is_on_it() {
+        let first = ("a.py", "revision = 'a'\ndown_revision = None\n");
+        let found = faults(&[
+            first,
+            ("b.py", "revision = 'b'\ndown_revision = ('a', 'd')\n"),
+            ("c.py", "revision = 'c'\ndown_revision = 'b'\n"),
+            ("d.py", "revision = 'd'\ndown_revision = 'c'\n"),
+            ("e.py", "revision = 'e'\ndown_revision = 'd'\n"),
+        ]);
+        assert_eq!(found, ["b.py is in a cycle: b, c, d follow each other"]);
+        let found = faults(&[("a.py", "revision = 'a'\ndown_revision = 'a'\n")]);
+        assert_eq!(found, ["a.py follows itself"]);
+        // Through what they depend on, by label.
+        let found = faults(&[
+            (
+                "a.py",
+                "revision = 'a'\ndown_revision = None\ndepends_on = 'side'\n",
+            ),
+            (
+                "b.py",
+                "revision = 'b'\ndown_revision = 'a'\nbranch_labels = ('side',)\n",
+            ),
+        ]);
+        assert_eq!(found, ["a.py is in a cycle: a, b follow each other"]);
+        assert_eq!(
+            faults(&[
+                first,
+                (
+                    "b.py",
+                    "revision = 'b'\ndown_revision = None\nbranch_labels = 'side'\n"
+                ),
+                (
+                    "c.py",
+                    "revision = 'c'\ndown_revision = 'a'\ndepends_on = 'side'\n"
+                ),
+            ]),
+            Vec::<String>::new()
+        );
     }
 }

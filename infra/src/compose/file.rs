@@ -31,10 +31,23 @@ pub struct Service {
     pub ports: Vec<Published>,
     /// Its environment.
     pub environment: BTreeMap<String, Located>,
+    /// Files that set more of its environment; a later one wins over an earlier one. Reading them is left to the caller.
+    pub env_files: Vec<EnvFile>,
+    /// Profiles that start it; without any it is always started.
+    pub profiles: Vec<String>,
     /// The line of its health check; `None` without one, and when it is disabled.
     pub health_check: Option<usize>,
     /// Bind mounts and volumes.
     pub mounts: Vec<FileMount>,
+}
+
+/// A file of `env_file`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether Compose stops without it.
+    pub required: bool,
 }
 
 /// A text with its line.
@@ -42,6 +55,8 @@ pub struct Service {
 pub struct Located {
     /// The text, variables filled in.
     pub text: String,
+    /// The file.
+    pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,
 }
@@ -57,6 +72,8 @@ pub struct Published {
     pub protocol: String,
     /// The container's port.
     pub container: Option<u16>,
+    /// The file.
+    pub file: PathBuf,
     /// The line, from 1.
     pub line: usize,
 }
@@ -83,6 +100,14 @@ impl Published {
             && self.protocol == other.protocol
             && (all(&self.address) || all(&other.address) || self.address == other.address)
     }
+
+    /// Whether both say the same, wherever they stand.
+    pub fn repeats(&self, other: &Self) -> bool {
+        self.address == other.address
+            && self.port == other.port
+            && self.protocol == other.protocol
+            && self.container == other.container
+    }
 }
 
 impl Service {
@@ -99,6 +124,12 @@ impl Service {
         by_image
             || self.environment.contains_key("POSTGRES_INITDB_ARGS")
             || (self.builds && self.environment.contains_key("POSTGRES_DB"))
+    }
+
+    /// Whether it has profiles, and none of another service of its file that has some: one is the alternative to the other.
+    pub fn is_alternative_to(&self, other: &Self) -> bool {
+        let both = !self.profiles.is_empty() && !other.profiles.is_empty();
+        both && !self.profiles.iter().any(|name| other.profiles.contains(name))
     }
 
     /// Whether it is a Redis.

@@ -1,29 +1,96 @@
 //! Reads a Compose file without Docker.
 //!
 //! Variables are filled in from what the caller knows, else from their defaults. `include` and `extends` are followed.
-//! A service knows the file that defines it; what it takes from another file stands on the line of its `extends`.
+//! A service knows the file that defines it; what it takes from another file stands on the line of its `extends`, and what is
+//! laid over it in the file that does so.
 
 use std::path::{Path, PathBuf};
 
-use super::file::{ComposeFile, Service};
+use super::file::ComposeFile;
 use super::interpolate::{Lookup, interpolate};
-use super::service::{Layer, service};
-use super::yaml::{self, Node, YamlError};
+use super::service::{Draft, Layer, service};
+use super::yaml::{self, Kind, Node, YamlError};
 
 /// More files or services than anybody nests: one that names itself never ends.
 const DEEPEST: usize = 16;
+
+/// Names that Compose looks for by itself, the first one first.
+pub const NAMES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+
+/// Names of the file that Compose lays over one of those by itself, the first one first.
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
 
 /// Reads a Compose file, and those that it includes.
 ///
 /// # Errors
 /// When it is not YAML, has no `services`, or names a file or a service that is not there.
 pub fn read(path: &Path, text: &str, lookup: Lookup<'_>) -> Result<ComposeFile, YamlError> {
-    let mut services = Vec::new();
-    collect(path, text, lookup, 0, &mut services)?;
-    Ok(ComposeFile {
+    let mut drafts = Vec::new();
+    collect(path, text, lookup, 0, &mut drafts)?;
+    Ok(built(path, &drafts, lookup))
+}
+
+/// Reads a Compose file as Compose does that is started in its folder: with the override file beside it laid over it.
+///
+/// # Errors
+/// Those of [`read`], for both files.
+pub fn read_with_override(path: &Path, text: &str, lookup: Lookup<'_>) -> Result<ComposeFile, YamlError> {
+    let mut drafts = Vec::new();
+    collect(path, text, lookup, 0, &mut drafts)?;
+    let found = path
+        .file_name()
+        .is_some_and(|name| NAMES.iter().any(|known| name == *known));
+    let over = OVERRIDES
+        .iter()
+        .find(|name| found && path.with_file_name(name).is_file());
+    if let Some(over) = over {
+        let (over, text) = open(path, over, 1, 0, lookup)?;
+        let mut laid = Vec::new();
+        // It may hold networks and volumes alone.
+        let root = yaml::parse(&text).map_err(|error| within(&over, 1, &error))?;
+        if root.get("services").is_some() || root.get("include").is_some() {
+            collect(&over, &text, lookup, 0, &mut laid).map_err(|error| within(&over, 1, &error))?;
+        }
+        for draft in laid {
+            lay(&mut drafts, draft);
+        }
+    }
+    Ok(built(path, &drafts, lookup))
+}
+
+/// Lays what a later file says of a service over what is known of it.
+fn lay(drafts: &mut Vec<Draft>, over: Draft) {
+    let node = over.layers.last().map(|layer| &layer.node);
+    let replaces = node.is_some_and(|node| node.replaces);
+    let gone = replaces && node.is_some_and(|node| node.kind == Kind::Null);
+    let Some(at) = drafts.iter().position(|draft| draft.name == over.name) else {
+        drafts.extend((!gone).then_some(over));
+        return;
+    };
+    if gone {
+        drafts.remove(at);
+    } else if replaces {
+        drafts[at] = over;
+    } else {
+        drafts[at].layers.extend(over.layers);
+    }
+}
+
+fn built(path: &Path, drafts: &[Draft], lookup: Lookup<'_>) -> ComposeFile {
+    ComposeFile {
         path: path.to_owned(),
-        services,
-    })
+        services: drafts.iter().map(|draft| service(draft, lookup)).collect(),
+    }
 }
 
 fn collect(
@@ -31,7 +98,7 @@ fn collect(
     text: &str,
     lookup: Lookup<'_>,
     depth: usize,
-    services: &mut Vec<Service>,
+    drafts: &mut Vec<Draft>,
 ) -> Result<(), YamlError> {
     let root = yaml::parse(text)?;
     let included = root.get("include").map(included).unwrap_or_default();
@@ -43,11 +110,15 @@ fn collect(
     }
     for (name, line) in included {
         let (file, text) = open(path, &name, line, depth, lookup)?;
-        collect(&file, &text, lookup, depth + 1, services).map_err(|error| within(&file, line, &error))?;
+        collect(&file, &text, lookup, depth + 1, drafts).map_err(|error| within(&file, line, &error))?;
     }
     for (key, node) in root.get("services").map(Node::entries).unwrap_or_default() {
-        let layers = layers(path, &root, node, lookup, depth)?;
-        services.push(service(path, &key.text, key.line, &layers, lookup));
+        drafts.push(Draft {
+            name: key.text.clone(),
+            file: path.to_owned(),
+            line: key.line,
+            layers: layers(path, &root, node, lookup, depth)?,
+        });
     }
     Ok(())
 }
@@ -100,6 +171,8 @@ fn layers(
 ) -> Result<Vec<Layer>, YamlError> {
     let own = Layer {
         node: node.clone(),
+        home: path.to_owned(),
+        file: path.to_owned(),
         line: None,
     };
     let Some(extends) = node.get("extends") else {
@@ -124,6 +197,7 @@ fn layers(
             let mut bases = layers(&file, &other, &base, lookup, depth + 1)
                 .map_err(|error| within(&file, line, &error))?;
             for base in &mut bases {
+                base.file = path.to_owned();
                 base.line = Some(line);
             }
             bases

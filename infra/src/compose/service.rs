@@ -1,76 +1,114 @@
-//! One service, from its node and those that it extends, in the short and the long forms of the Compose specification.
+//! One service, from its node, those that it extends and those that are laid over it, in the short and the long forms of the Compose specification.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::file::{FileMount, Located, Published, Service};
+use super::file::{EnvFile, FileMount, Located, Published, Service};
 use super::interpolate::{Lookup, interpolate};
 use super::yaml::{Kind, Node};
 
-/// A service as it is written, and the line on which its facts stand when that is not their own.
+/// A service as one file writes it.
 pub(super) struct Layer {
     pub(super) node: Node,
+    /// The file that writes it; its paths begin there.
+    pub(super) home: PathBuf,
+    /// The file in which its facts stand, and the line when that is not their own.
+    pub(super) file: PathBuf,
     pub(super) line: Option<usize>,
 }
 
+impl Layer {
+    fn place(&self, own: usize) -> (PathBuf, usize) {
+        (self.file.clone(), self.line.unwrap_or(own))
+    }
+}
+
+/// Everything that files say of a service, the first of them before those that are laid over it.
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) file: PathBuf,
+    pub(super) line: usize,
+    pub(super) layers: Vec<Layer>,
+}
+
 /// One service: single values from the last layer that has them, lists from all.
-pub(super) fn service(path: &Path, name: &str, line: usize, layers: &[Layer], lookup: Lookup<'_>) -> Service {
+pub(super) fn service(draft: &Draft, lookup: Lookup<'_>) -> Service {
+    let layers = draft.layers.as_slice();
     let last = |key: &str| {
-        layers.iter().rev().find_map(|layer| {
-            let node = layer.node.get(key)?;
-            Some((node, layer.line.unwrap_or(node.line)))
-        })
+        let layer = layers.iter().rev().find(|layer| layer.node.get(key).is_some())?;
+        Some((layer, layer.node.get(key)?))
     };
     let located = |key: &str| {
-        let (node, line) = last(key)?;
+        let (layer, node) = last(key)?;
+        let (file, line) = layer.place(node.line);
         Some(Located {
             text: interpolate(node.text()?, lookup),
+            file,
             line,
         })
     };
     let mut built = Service {
-        name: name.to_owned(),
-        file: path.to_owned(),
-        line,
+        name: draft.name.clone(),
+        file: draft.file.clone(),
+        line: draft.line,
         image: located("image"),
-        builds: last("build").is_some(),
+        builds: last("build").is_some_and(|(_, node)| node.kind != Kind::Null),
         container_name: located("container_name"),
-        health_check: last("healthcheck").and_then(|(node, line)| health_check(node).map(|_| line)),
+        health_check: health_check(since(layers, "healthcheck")),
         ..Service::default()
     };
-    for layer in layers {
-        let at = |own: usize| layer.line.unwrap_or(own);
-        let items = |key: &str| layer.node.get(key).map(Node::items).unwrap_or_default();
-        for port in items("ports").iter().flat_map(|port| published(port, lookup)) {
-            built.ports.push(Published {
-                line: at(port.line),
-                ..port
-            });
+    for (layer, port) in items(layers, "ports") {
+        for port in published(layer, port, lookup) {
+            if !built.ports.iter().any(|known| known.repeats(&port)) {
+                built.ports.push(port);
+            }
         }
-        let variables = layer
-            .node
-            .get("environment")
-            .map(|node| environment(node, lookup));
-        for (name, value) in variables.unwrap_or_default() {
-            let line = at(value.line);
-            built.environment.insert(name, Located { line, ..value });
-        }
-        for mount in items("volumes")
-            .iter()
-            .filter_map(|mount| mount_of(mount, lookup))
-        {
-            built.mounts.retain(|other| other.target != mount.target);
-            built.mounts.push(FileMount {
-                line: at(mount.line),
-                ..mount
-            });
-        }
+    }
+    for (_, profile) in items(layers, "profiles") {
+        let profile = profile.text().map(|text| interpolate(text, lookup));
+        built.profiles.extend(profile);
+    }
+    for layer in since(layers, "environment") {
+        let node = layer.node.get("environment");
+        built
+            .environment
+            .extend(node.into_iter().flat_map(|node| environment(layer, node, lookup)));
+    }
+    for layer in since(layers, "env_file") {
+        let node = layer.node.get("env_file");
+        built
+            .env_files
+            .extend(node.into_iter().flat_map(|node| env_files(layer, node, lookup)));
+    }
+    for (layer, mount) in items(layers, "volumes") {
+        let Some(mount) = mount_of(mount, lookup) else {
+            continue;
+        };
+        built.mounts.retain(|other| other.target != mount.target);
+        built.mounts.push(FileMount {
+            line: layer.place(mount.line).1,
+            ..mount
+        });
     }
     built
 }
 
+/// The layers from the last one that replaces what those before it say of a key.
+fn since<'a>(layers: &'a [Layer], key: &str) -> &'a [Layer] {
+    let replaces = |layer: &Layer| layer.node.get(key).is_some_and(|node| node.replaces);
+    &layers[layers.iter().rposition(replaces).unwrap_or(0)..]
+}
+
+/// The items of a list, of all layers.
+fn items<'a>(layers: &'a [Layer], key: &'a str) -> impl Iterator<Item = (&'a Layer, &'a Node)> {
+    since(layers, key).iter().flat_map(move |layer| {
+        let items = layer.node.get(key).map(Node::items).unwrap_or_default();
+        items.iter().map(move |item| (layer, item))
+    })
+}
+
 /// A mapping, or a list of `NAME=value`.
-fn environment(node: &Node, lookup: Lookup<'_>) -> BTreeMap<String, Located> {
+fn environment(layer: &Layer, node: &Node, lookup: Lookup<'_>) -> BTreeMap<String, Located> {
     let from_map = node.entries().iter().map(|(key, value)| {
         let text = value.text().unwrap_or_default();
         (key.text.clone(), interpolate(text, lookup), key.line)
@@ -82,25 +120,49 @@ fn environment(node: &Node, lookup: Lookup<'_>) -> BTreeMap<String, Located> {
     });
     from_map
         .chain(from_list)
-        .map(|(name, text, line)| (name, Located { text, line }))
+        .map(|(name, text, line)| {
+            let (file, line) = layer.place(line);
+            (name, Located { text, file, line })
+        })
         .collect()
 }
 
-fn health_check(node: &Node) -> Option<usize> {
-    if node.get("disable").and_then(Node::text) == Some("true") {
+/// A text, or a list of texts and of mappings with `path` and `required`.
+fn env_files(layer: &Layer, node: &Node, lookup: Lookup<'_>) -> Vec<EnvFile> {
+    let one = |node: &Node| {
+        let path = interpolate(node.get("path").unwrap_or(node).text()?, lookup);
+        Some(EnvFile {
+            // Messages read better without the dot.
+            path: layer.home.with_file_name(path.trim_start_matches("./")),
+            required: node.get("required").and_then(Node::text) != Some("false"),
+        })
+    };
+    let itself = node.text().map(|_| node);
+    node.items().iter().chain(itself).filter_map(one).collect()
+}
+
+/// Each key of a health check from the last layer that has it.
+fn health_check(layers: &[Layer]) -> Option<usize> {
+    let last = |key: &str| {
+        layers.iter().rev().find_map(|layer| {
+            let node = layer.node.get("healthcheck")?.get(key)?;
+            Some((node, layer.place(node.line).1))
+        })
+    };
+    if last("disable").and_then(|(node, _)| node.text()) == Some("true") {
         return None;
     }
-    let test = node.get("test")?;
+    let (test, line) = last("test")?;
     let none = match &test.kind {
         Kind::List(items) => items.first().and_then(Node::text) == Some("NONE"),
         Kind::Scalar(text) => text == "NONE",
         _ => true,
     };
-    (!none).then_some(node.line)
+    (!none).then_some(line)
 }
 
 /// `[address:][host:]container[/protocol]`, with ranges, or the long form.
-fn published(node: &Node, lookup: Lookup<'_>) -> Vec<Published> {
+fn published(layer: &Layer, node: &Node, lookup: Lookup<'_>) -> Vec<Published> {
     let text_of = |key: &str| {
         node.get(key)
             .and_then(Node::text)
@@ -132,6 +194,7 @@ fn published(node: &Node, lookup: Lookup<'_>) -> Vec<Published> {
         )
     };
     let inside: Vec<u16> = range(&container);
+    let (file, line) = layer.place(node.line);
     range(&host)
         .into_iter()
         .enumerate()
@@ -140,7 +203,8 @@ fn published(node: &Node, lookup: Lookup<'_>) -> Vec<Published> {
             port,
             protocol: protocol.clone(),
             container: inside.get(at).copied(),
-            line: node.line,
+            file: file.clone(),
+            line,
         })
         .collect()
 }

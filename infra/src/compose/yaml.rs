@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 /// A value with the line it starts on, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,9 @@ pub struct Node {
     pub line: usize,
     /// The value.
     pub kind: Kind,
+    /// Whether it takes the place of what a file before it says, instead of adding to it: `!override`, or `!reset`, which
+    /// leaves nothing.
+    pub replaces: bool,
 }
 
 /// What a node is.
@@ -108,7 +111,34 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
     Ok(builder.root.unwrap_or(Node {
         line: 1,
         kind: Kind::Null,
+        replaces: false,
     }))
+}
+
+/// Compose's own tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    None,
+    Override,
+    Reset,
+}
+
+impl Mark {
+    fn of(tag: Option<&Tag>) -> Self {
+        match tag.map(|tag| (tag.handle.as_str(), tag.suffix.as_str())) {
+            Some(("!", "override")) => Self::Override,
+            Some(("!", "reset")) => Self::Reset,
+            _ => Self::None,
+        }
+    }
+
+    fn node(self, line: usize, kind: Kind) -> Node {
+        Node {
+            line,
+            kind: if self == Self::Reset { Kind::Null } else { kind },
+            replaces: self != Self::None,
+        }
+    }
 }
 
 /// A collection that is being read.
@@ -116,6 +146,7 @@ struct Open {
     line: usize,
     anchor: usize,
     map: bool,
+    mark: Mark,
     nodes: Vec<Node>,
 }
 
@@ -132,14 +163,14 @@ impl Builder {
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<bool, YamlError> {
         let line = span.start.line();
         match event {
-            Event::Scalar(text, style, anchor, _) => {
+            Event::Scalar(text, style, anchor, tag) => {
                 let empty = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null");
                 let kind = if empty {
                     Kind::Null
                 } else {
                     Kind::Scalar(text.into_owned())
                 };
-                self.add(Node { line, kind }, anchor)?;
+                self.add(Mark::of(tag.as_deref()).node(line, kind), anchor)?;
             }
             Event::Alias(anchor) => {
                 let Some(known) = self.anchors.get(&anchor) else {
@@ -155,8 +186,8 @@ impl Builder {
                 self.count += size(&node);
                 self.add(node, 0)?;
             }
-            Event::SequenceStart(anchor, _) => self.begin(line, anchor, false),
-            Event::MappingStart(anchor, _) => self.begin(line, anchor, true),
+            Event::SequenceStart(anchor, tag) => self.begin(line, anchor, false, Mark::of(tag.as_deref())),
+            Event::MappingStart(anchor, tag) => self.begin(line, anchor, true, Mark::of(tag.as_deref())),
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
                     let anchor = open.anchor;
@@ -170,11 +201,12 @@ impl Builder {
         Ok(false)
     }
 
-    fn begin(&mut self, line: usize, anchor: usize, map: bool) {
+    fn begin(&mut self, line: usize, anchor: usize, map: bool, mark: Mark) {
         self.open.push(Open {
             line,
             anchor,
             map,
+            mark,
             nodes: Vec::new(),
         });
     }
@@ -210,10 +242,7 @@ fn size(node: &Node) -> usize {
 fn close(open: Open) -> Result<Node, YamlError> {
     let line = open.line;
     if !open.map {
-        return Ok(Node {
-            line,
-            kind: Kind::List(open.nodes),
-        });
+        return Ok(open.mark.node(line, Kind::List(open.nodes)));
     }
     let mut entries: Vec<(Key, Node)> = Vec::new();
     let mut merged: Vec<Node> = Vec::new();
@@ -248,10 +277,7 @@ fn close(open: Open) -> Result<Node, YamlError> {
             }
         }
     }
-    Ok(Node {
-        line,
-        kind: Kind::Map(entries),
-    })
+    Ok(open.mark.node(line, Kind::Map(entries)))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct DatabaseHealth {
     pub extensions: Vec<String>,
     /// Relations of other roles than the database's owner, counted by role.
     pub foreign_owners: BTreeMap<String, u64>,
-    /// Read-only roles (by name) that may write, with the table.
+    /// What read-only roles (by name) may change: by themselves, or as a role that they are a member of.
     pub writing_readers: Vec<String>,
     /// Sequences that fill a column.
     #[serde(default)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use infra::alembic::{History, HistoryError};
+use infra::alembic::{History, HistoryError, assigned_line};
 
 use super::{Case, Check, Group, Looked, NotLooked, error};
 use crate::observe::{AlembicFiles, TextFile};
@@ -11,9 +11,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "alembic.history",
         group: Group::Alembic,
-        meaning: "every revision file is readable and follows one that exists",
+        meaning: "every revision file is readable, follows and depends on one that exists, and never on itself",
         why: "A missing `down_revision` stops `alembic upgrade` for everybody, and the error names only the id.",
-        fix: "Restore the file that is missing, or correct `down_revision`.",
+        fix: "Restore the file that is missing, or correct `down_revision` or `depends_on`.",
         run: history,
     },
     Check {
@@ -45,49 +45,22 @@ fn read(files: &AlembicFiles) -> Result<Vec<(PathBuf, String)>, String> {
     Ok(sources.iter().map(|s| (s.path.clone(), s.text.clone())).collect())
 }
 
-/// The line that assigns a name at the left margin, from 1.
-fn assigned(text: &str, name: &str) -> usize {
-    let assigns = |line: &str| {
-        line.strip_prefix(name)
-            .is_some_and(|rest| rest.trim_start().starts_with(['=', ':']))
-    };
-    text.lines().position(assigns).map_or(1, |at| at + 1)
-}
-
 fn history(case: &Case<'_>) -> Looked {
     let files = files(case)?;
     let sources = match read(files) {
         Ok(sources) => sources,
         Err(why) => return Ok(vec![error(why).at(&files.versions, 0)]),
     };
-    let text = |file: &PathBuf| {
-        sources
-            .iter()
-            .find(|(path, _)| path == file)
-            .map_or("", |(_, text)| text)
+    let (_, errors) = History::examine(sources.clone());
+    let finding = |wrong: &HistoryError| {
+        let (file, name) = wrong.place();
+        let text = sources.iter().find(|(path, _)| path == file);
+        let line = text
+            .zip(name)
+            .and_then(|((_, text), name)| assigned_line(text, name));
+        error(wrong.brief()).at(file, line.unwrap_or(1))
     };
-    let Err(wrong) = History::parse(sources.clone()) else {
-        return Ok(Vec::new());
-    };
-    let (file, line) = match &wrong {
-        HistoryError::Folder { path, .. } => (path, 0),
-        HistoryError::Unreadable { file } => (file, assigned(text(file), "revision")),
-        HistoryError::Duplicate { file, .. } => (file, assigned(text(file), "revision")),
-        HistoryError::MissingDown { file, .. } => (file, assigned(text(file), "down_revision")),
-    };
-    let name = file
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let found = match &wrong {
-        HistoryError::MissingDown { down, .. } => {
-            format!("{name} follows revision {down}, which no file defines")
-        }
-        HistoryError::Duplicate { id, .. } => format!("{name} repeats revision {id}"),
-        HistoryError::Unreadable { .. } => format!("{name} has no plain `revision` and `down_revision`"),
-        HistoryError::Folder { .. } => wrong.to_string(),
-    };
-    Ok(vec![error(found).at(file, line)])
+    Ok(errors.iter().map(finding).collect())
 }
 
 fn one_head(case: &Case<'_>) -> Looked {
@@ -110,7 +83,8 @@ fn one_head(case: &Case<'_>) -> Looked {
     let line = sources
         .iter()
         .find(|(path, _)| *path == file)
-        .map_or(1, |(_, text)| assigned(text, "down_revision"));
+        .and_then(|(_, text)| assigned_line(text, "down_revision"))
+        .unwrap_or(1);
     Ok(vec![
         error(format!("the history has the heads {}", heads.join(", ")))
             .wanted("one head")

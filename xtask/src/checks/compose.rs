@@ -1,8 +1,9 @@
 //! Compose files of both repositories.
 
-use infra::compose::file::{ComposeFile, Service, image_tag};
+use infra::compose::file::{ComposeFile, Published, Service, image_tag};
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
+use crate::model::Finding;
 use crate::observe::ComposeSeen;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -18,7 +19,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "compose.no-old-instances",
         group: Group::Compose,
         meaning: "the labeler's Compose file starts no PostgreSQL",
-        why: "The databases live on the platform's instance. An old service that comes back takes its port, and its data drifts away.",
+        why: "The databases live on the platform's instance. An old service that comes back takes its port, and its data drifts away. \
+              An override file counts; one in another Compose file of the folder is a warning.",
         fix: "Remove the service and its volume from the labeler's Compose file.",
         run: no_old_instances,
     },
@@ -58,7 +60,8 @@ pub(super) const CHECKS: &[Check] = &[
         id: "compose.ports",
         group: Group::Compose,
         meaning: "no two services publish the same port",
-        why: "The second one to start fails, across both repositories. Two Redis on one port are a warning: either one serves.",
+        why: "The second one to start fails, across both repositories. Two Redis on one port are a warning: either one serves. \
+              Services of one file whose `profiles` have none in common are alternatives.",
         fix: "Give one of them another host port.",
         run: ports,
     },
@@ -104,13 +107,50 @@ fn readable(case: &Case<'_>) -> Looked {
 fn no_old_instances(case: &Case<'_>) -> Looked {
     let file = labeler(case)?;
     let old = file.services.iter().filter(|service| service.is_postgres());
-    Ok(old
-        .map(|service| {
-            error(format!("service {} is a PostgreSQL server", service.name))
-                .wanted("none: the platform runs the one instance")
-                .at(&service.file, service.line)
-        })
-        .collect())
+    let old = old.map(|service| {
+        error(format!("service {} is a PostgreSQL server", service.name))
+            .wanted("none: the platform runs the one instance")
+            .at(&service.file, service.line)
+    });
+    let beside = case.config()?.labeler_compose.as_ref().map(servers_beside);
+    Ok(old.chain(beside.unwrap_or_default()).collect())
+}
+
+/// PostgreSQL servers of other Compose files in the folder: whoever starts Compose there without `-f` may get those.
+fn servers_beside(seen: &ComposeSeen) -> Vec<Finding> {
+    let name = |seen: &ComposeSeen| {
+        let name = seen.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    let all: Vec<String> = seen.others.iter().chain([seen]).map(name).collect();
+    let first = infra::compose::NAMES
+        .iter()
+        .find(|known| all.iter().any(|name| name == *known));
+    let wanted = match first {
+        Some(first) => format!(
+            "one Compose file: without -f Compose v2 takes {first}, and this reads {}",
+            name(seen)
+        ),
+        None => format!("one Compose file: this reads {}", name(seen)),
+    };
+    let mut findings = Vec::new();
+    for other in &seen.others {
+        match &other.file {
+            Ok(file) => findings.extend(file.services.iter().filter(|one| one.is_postgres()).map(
+                |service| {
+                    let text = format!("{} has PostgreSQL service {} as well", name(other), service.name);
+                    warning(text)
+                        .wanted(wanted.clone())
+                        .at(&service.file, service.line)
+                },
+            )),
+            Err(why) => {
+                let text = format!("{} cannot be read: {}", name(other), why.why);
+                findings.push(warning(text).wanted(wanted.clone()).at(&other.path, why.line));
+            }
+        }
+    }
+    findings
 }
 
 /// The PostgreSQL services that the host can reach.
@@ -123,7 +163,7 @@ fn published(file: &ComposeFile) -> Vec<&Service> {
 
 fn one_instance(case: &Case<'_>) -> Looked {
     let file = platform(case)?;
-    Ok(match published(file).as_slice() {
+    let mut findings = match published(file).as_slice() {
         [_] => Vec::new(),
         [] => {
             let inside = file.services.iter().find(|service| service.is_postgres());
@@ -152,7 +192,10 @@ fn one_instance(case: &Case<'_>) -> Looked {
                 .at(&service.file, service.line)
             })
             .collect(),
-    })
+    };
+    let beside = case.config()?.platform_compose.as_ref().map(servers_beside);
+    findings.extend(beside.unwrap_or_default());
+    Ok(findings)
 }
 
 /// The service the settings name, else the only published PostgreSQL.
@@ -168,7 +211,10 @@ fn instance<'a>(case: &Case<'a>) -> Result<&'a Service, NotLooked> {
 
 fn databases(case: &Case<'_>) -> Looked {
     let service = instance(case)?;
-    let environment = |name: &str| service.environment.get(name).map(|l| l.text.as_str());
+    let environment = |name: &str| {
+        let text = service.environment.get(name).map(|l| l.text.as_str());
+        text.filter(|text| !text.is_empty())
+    };
     // The image makes a database named like the user when POSTGRES_DB is not set.
     let first = environment("POSTGRES_DB")
         .or_else(|| environment("POSTGRES_USER"))
@@ -183,8 +229,19 @@ fn databases(case: &Case<'_>) -> Looked {
         .databases
         .values()
         .map(|database| database.name.as_str());
-    let missing = wanted.filter(|name| *name != first && !made.iter().any(|m| m == name));
+    let missing: Vec<&str> = wanted
+        .filter(|name| *name != first && !made.iter().any(|m| m == name))
+        .collect();
+    if let (Some(file), None, false) = (
+        service.env_files.first(),
+        environment("POSTGRES_DB"),
+        missing.is_empty(),
+    ) {
+        let why = format!("{} is not here, and may set POSTGRES_DB", file.path.display());
+        return Err(NotLooked::because(why));
+    }
     Ok(missing
+        .into_iter()
         .map(|name| {
             let finding = error(format!("nothing creates database {name} on a new volume"))
                 .wanted("POSTGRES_DB or a script under /docker-entrypoint-initdb.d")
@@ -199,7 +256,7 @@ fn databases(case: &Case<'_>) -> Looked {
 
 /// The names behind `CREATE DATABASE` in an init script; comments do not count.
 fn created_databases(text: &str) -> Vec<String> {
-    let code: String = text
+    let code: String = without_blocks(text)
         .lines()
         .map(|line| {
             let line = line.split("--").next().unwrap_or(line);
@@ -223,6 +280,28 @@ fn created_databases(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// A text without what stands between `/*` and `*/`; in a shell script an open `/*` is a pattern.
+fn without_blocks(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("/*") else {
+        return text.to_owned();
+    };
+    let (mut depth, mut at) = (1, 0);
+    while depth > 0 {
+        let Some(next) = rest[at..].find(['/', '*']) else {
+            return text.to_owned();
+        };
+        at += next;
+        let step = match &rest.as_bytes()[at..(at + 2).min(rest.len())] {
+            b"/*" => 1,
+            b"*/" => -1,
+            _ => 0,
+        };
+        depth += step;
+        at += if step == 0 { 1 } else { 2 };
+    }
+    format!("{before} {}", without_blocks(&rest[at..]))
+}
+
 fn health_check(case: &Case<'_>) -> Looked {
     let service = instance(case)?;
     if service.health_check.is_some() {
@@ -241,8 +320,7 @@ fn pinned_image(case: &Case<'_>) -> Looked {
     let Some(image) = &service.image else {
         return Ok(Vec::new());
     };
-    let pinned = image_tag(&image.text).is_some_and(|tag| tag.contains(|c: char| c.is_ascii_digit()));
-    if pinned {
+    if image_tag(&image.text).is_some_and(names_a_major) {
         return Ok(Vec::new());
     }
     Ok(vec![
@@ -254,8 +332,17 @@ fn pinned_image(case: &Case<'_>) -> Looked {
             "a tag with the major version, for example {}",
             case.settings().target.image
         ))
-        .at(&service.file, image.line),
+        .at(&image.file, image.line),
     ])
+}
+
+/// `16`, `16.4-alpine`, `pg16` and `latest-pg16`, or a digest; `alpine3.20` is the version of something else.
+fn names_a_major(tag: &str) -> bool {
+    let is_version = |part: &str| {
+        let part = part.strip_prefix("pg").unwrap_or(part);
+        part.starts_with(|c: char| c.is_ascii_digit())
+    };
+    tag.starts_with("sha256:") || tag.split(['-', '_']).any(is_version)
 }
 
 fn ports(case: &Case<'_>) -> Looked {
@@ -263,14 +350,19 @@ fn ports(case: &Case<'_>) -> Looked {
     if files.is_empty() {
         return Err(NotLooked::because("no Compose file can be read"));
     }
-    let all: Vec<_> = files
+    let services = files
         .iter()
-        .flat_map(|file| &file.services)
-        .flat_map(|service| service.ports.iter().map(move |port| (service, port)))
+        .enumerate()
+        .flat_map(|(of, file)| file.services.iter().map(move |service| (of, service)));
+    let all: Vec<_> = services
+        .flat_map(|(of, service)| service.ports.iter().map(move |port| (of, service, port)))
         .collect();
     let mut findings = Vec::new();
-    for (at, (service, port)) in all.iter().enumerate() {
-        let Some((other, other_port)) = all[..at].iter().find(|(_, p)| p.collides(port)) else {
+    for (at, (of, service, port)) in all.iter().enumerate() {
+        let collides = |(other_of, other, other_port): &&(usize, &Service, &Published)| {
+            other_port.collides(port) && !(of == other_of && service.is_alternative_to(other))
+        };
+        let Some((_, other, other_port)) = all[..at].iter().find(collides) else {
             continue;
         };
         let text = format!(
@@ -278,7 +370,7 @@ fn ports(case: &Case<'_>) -> Looked {
             service.name,
             port.port,
             other.name,
-            other.file.display(),
+            other_port.file.display(),
             other_port.line
         );
         let finding = if service.is_redis() && other.is_redis() {
@@ -286,19 +378,40 @@ fn ports(case: &Case<'_>) -> Looked {
         } else {
             error(text).wanted("another host port: the second one to start fails")
         };
-        findings.push(finding.at(&service.file, port.line));
+        findings.push(finding.at(&port.file, port.line));
     }
     Ok(findings)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::created_databases;
+    use super::{created_databases, names_a_major};
 
     #[test]
     fn created_databases_are_found_in_sql_and_in_shell() {
         let text = "-- CREATE DATABASE no;\nCREATE DATABASE users OWNER admin;\ncreate database \"labeler\";\n\
-                    # CREATE DATABASE never\npsql -c 'CREATE DATABASE extra'\n";
-        assert_eq!(created_databases(text), ["users", "labeler", "extra"]);
+                    # CREATE DATABASE never\npsql -c 'CREATE DATABASE extra'\n\
+                    /* CREATE DATABASE no; /* nested */ CREATE DATABASE no; */ CREATE DATABASE last;\n";
+        assert_eq!(created_databases(text), ["users", "labeler", "extra", "last"]);
+        let text = "for file in /sql/*; do\n  psql -c 'CREATE DATABASE one'\ndone\n";
+        assert_eq!(created_databases(text), ["one"]);
+    }
+
+    #[test]
+    fn a_tag_is_pinned_by_postgresql_s_version_only() {
+        for tag in [
+            "16",
+            "16-alpine",
+            "16.4-alpine3.20",
+            "pg16",
+            "latest-pg16",
+            "15-3.4",
+            "sha256:0a",
+        ] {
+            assert!(names_a_major(tag), "{tag}");
+        }
+        for tag in ["latest", "alpine", "alpine3.20", "bookworm", "pg"] {
+            assert!(!names_a_major(tag), "{tag}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use infra::command::{shell_path, shell_word};
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::config::EnvMapping;
 use crate::model::Finding;
-use crate::model::secret_key::{is_address, is_number_or_switch, is_secret_key};
-use crate::observe::{EnvText, is_placeholder};
+use crate::model::secret_key::{is_address, is_secret_key, secret_part};
+use crate::observe::{EnvText, is_placeholder, is_template};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -218,13 +218,18 @@ fn keys(case: &Case<'_>) -> Looked {
     Ok(findings)
 }
 
-/// `localhost` and `127.0.0.1` are one machine.
-pub(super) fn host_name(host: &str) -> &str {
-    if matches!(host, "127.0.0.1" | "::1") {
-        "localhost"
-    } else {
-        host
+/// `localhost`, `LOCALHOST` and `127.0.0.1` are one machine.
+pub(super) fn host_name(host: &str) -> String {
+    match host {
+        "127.0.0.1" | "::1" => "localhost".to_owned(),
+        _ => host.to_lowercase(),
     }
+}
+
+/// `05432` and `5432` are one port.
+pub(super) fn port_number(port: &str) -> String {
+    port.parse::<u16>()
+        .map_or_else(|_| port.to_owned(), |port| port.to_string())
 }
 
 fn one_instance(case: &Case<'_>) -> Looked {
@@ -233,15 +238,10 @@ fn one_instance(case: &Case<'_>) -> Looked {
     let team = target_is_the_teams(case);
     for (file, document) in files(case, true)? {
         let hosts = mappings(case).filter_map(|(_, _, m)| Some((m.host.as_str(), value(document, &m.host)?)));
-        let hosts: Vec<(&str, String)> = hosts
-            .map(|(key, host)| (key, host_name(&host).to_owned()))
-            .collect();
+        let hosts: Vec<(&str, String)> = hosts.map(|(key, host)| (key, host_name(&host))).collect();
         let ports = mappings(case).filter_map(|(_, _, m)| Some((m.port.as_str(), value(document, &m.port)?)));
-        let ports: Vec<(&str, String)> = ports.collect();
-        for (values, own) in [
-            (hosts, host_name(&target.host).to_owned()),
-            (ports, target.port.to_string()),
-        ] {
+        let ports: Vec<(&str, String)> = ports.map(|(key, port)| (key, port_number(&port))).collect();
+        for (values, own) in [(hosts, host_name(&target.host)), (ports, target.port.to_string())] {
             let Some(usual) = usual(&values, &own) else {
                 continue;
             };
@@ -293,23 +293,15 @@ fn target(case: &Case<'_>) -> Looked {
     let target = &case.settings().target;
     let team = target_is_the_teams(case);
     for (file, document) in files(case, team)? {
-        let wanted = [host_name(&target.host).to_owned(), target.port.to_string()];
-        for (of, wanted) in [
-            (
-                mappings(case)
-                    .map(|(_, _, m)| m.host.as_str())
-                    .collect::<Vec<_>>(),
-                &wanted[0],
-            ),
-            (
-                mappings(case).map(|(_, _, m)| m.port.as_str()).collect(),
-                &wanted[1],
-            ),
+        let value = |key: &str| value(document, key);
+        let hosts =
+            mappings(case).filter_map(|(_, _, m)| Some((m.host.as_str(), host_name(&value(&m.host)?))));
+        let ports =
+            mappings(case).filter_map(|(_, _, m)| Some((m.port.as_str(), port_number(&value(&m.port)?))));
+        for (values, wanted) in [
+            (hosts.collect::<Vec<(&str, String)>>(), &host_name(&target.host)),
+            (ports.collect(), &target.port.to_string()),
         ] {
-            let values: Vec<(&str, String)> = of
-                .into_iter()
-                .filter_map(|key| Some((key, host_name(&value(document, key)?).to_owned())))
-                .collect();
             // One that stayed behind is the business of `env.one-instance`; this is about all of them.
             let Some(usual) = usual(&values, wanted).filter(|usual| usual != wanted) else {
                 continue;
@@ -408,17 +400,6 @@ fn placeholders(case: &Case<'_>) -> Looked {
     Ok(findings)
 }
 
-/// `.env.example`, `.env.sample`, `example.env` and the like are meant to be committed.
-fn is_template(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .map(|name| name.to_string_lossy().to_lowercase())
-        .unwrap_or_default();
-    ["example", "sample", "template", "dist"]
-        .iter()
-        .any(|word| name.contains(word))
-}
-
 fn not_committed(case: &Case<'_>) -> Looked {
     let config = case.config()?;
     if config.tracked.is_empty() {
@@ -461,7 +442,8 @@ fn not_committed(case: &Case<'_>) -> Looked {
 
 fn example_secrets(case: &Case<'_>) -> Looked {
     let config = case.config()?;
-    if config.examples.is_empty() {
+    let all: Vec<&EnvText> = config.examples.iter().chain(&config.other_examples).collect();
+    if all.is_empty() {
         return Err(NotLooked::because("there is no template"));
     }
     let development = case
@@ -471,15 +453,15 @@ fn example_secrets(case: &Case<'_>) -> Looked {
         .as_ref()
         .map(infra::Secret::expose);
     let mut findings: Vec<Finding> = Vec::new();
-    for file in &config.examples {
+    for file in all {
         let Ok(document) = &file.document else { continue };
-        for entry in document.entries().filter(|entry| is_secret_key(entry.key())) {
-            let Some(value) = value(document, entry.key()).filter(|value| !value.is_empty()) else {
+        for entry in document.entries() {
+            let Some(value) = value(document, entry.key()) else {
                 continue;
             };
             // The development password stands in the platform's Compose file: it is no secret.
-            let known = is_placeholder(&value) || Some(value.as_str()) == development;
-            if !known && !is_number_or_switch(&value) {
+            let known = |secret: &str| is_placeholder(secret) || Some(secret) == development;
+            if secret_part(entry.key(), &value).is_some_and(|secret| !known(secret)) {
                 findings.push(
                     error(format!("{} holds a value that is no placeholder", entry.key()))
                         .wanted("change_me; a template is published")

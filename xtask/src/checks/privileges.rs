@@ -1,11 +1,11 @@
 //! Roles and privileges: what must be allowed, and what must not.
 
 use super::databases::{absent, each, each_health, some};
-use super::env::{advise, host_name};
+use super::env::{advise, host_name, port_number};
 use super::{Case, Check, Group, Looked, NotLooked, error};
 use crate::config::Control;
 use crate::model::Finding;
-use crate::observe::{EnvSeen, MappingSeen};
+use crate::observe::{EnvSeen, KeySeen, MappingSeen};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -20,8 +20,10 @@ pub(super) const CHECKS: &[Check] = &[
         id: "privileges.read-only",
         group: Group::Privileges,
         meaning: "roles that are called read-only cannot write",
-        why: "A dump restores grants to roles that exist; a role made again by hand often gets too much.",
-        fix: "`REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON table FROM role`.",
+        why: "A dump restores grants to roles that exist; a role made again by hand often gets too much. A role writes also through \
+              a column, a sequence, a schema that it may create in, and every role that it is a member of.",
+        fix: "`REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON table FROM role`, `REVOKE UPDATE ON SEQUENCE sequence FROM role`, \
+              `REVOKE CREATE ON SCHEMA schema FROM role` (or `FROM PUBLIC`), `REVOKE writer FROM role`, `ALTER ROLE role NOSUPERUSER`.",
         run: read_only,
     },
     Check {
@@ -102,7 +104,7 @@ fn is_elsewhere(case: &Case<'_>, mapping: &MappingSeen) -> bool {
     let target = &case.settings().target;
     let host = mapping.host.value.as_deref().unwrap_or_default();
     host_name(host) != host_name(&target.host)
-        || mapping.port.value.as_deref() != Some(target.port.to_string().as_str())
+        || mapping.port.value.as_deref().map(port_number) != Some(target.port.to_string())
 }
 
 /// What leads the application to another server or database than the target's: a login that works there says nothing.
@@ -110,19 +112,20 @@ fn misled(case: &Case<'_>, name: &str, file: &EnvSeen, mapping: &MappingSeen) ->
     let target = &case.settings().target;
     let database = case.settings().databases.get(name);
     let real = database.map_or(name, |database| database.name.as_str());
-    let port = target.port.to_string();
-    let wanted = [
-        (&mapping.host, host_name(&target.host)),
-        (&mapping.port, port.as_str()),
-        (&mapping.name, real),
+    // What is wanted, and in which form the two are compared.
+    type Form = fn(&str) -> String;
+    let wanted: [(&KeySeen, String, Form); 3] = [
+        (&mapping.host, host_name(&target.host), host_name),
+        (&mapping.port, target.port.to_string(), port_number),
+        (&mapping.name, real.to_owned(), str::to_owned),
     ];
-    let wrong = wanted.into_iter().filter_map(|(key, wanted)| {
+    let wrong = wanted.into_iter().filter_map(|(key, wanted, form)| {
         let found = key.value.as_deref()?;
-        (host_name(found) != wanted).then(|| {
+        (form(found) != wanted).then(|| {
             let finding = error(format!("{} is {found} instead of {wanted}", key.key))
                 .wanted(format!("{name} on the target"))
                 .at(&file.path, key.lines.last().copied().unwrap_or(0));
-            advise(case, finding, &file.path, &key.key, wanted)
+            advise(case, finding, &file.path, &key.key, &wanted)
         })
     });
     wrong.collect()

@@ -1,13 +1,15 @@
 //! The checks of configuration on the sample repositories: clean, with one fault each, with all of them.
 
+mod compose_files;
 mod live;
+mod pipelines;
 mod planted;
 mod tree;
 mod xml;
 
 use std::collections::BTreeSet;
 
-use super::{CHECKS, Outcome, Scope};
+use super::{CHECKS, Group, Outcome, Scope};
 use planted::{FAULTS, plant};
 use tree::{ENV, Tree};
 
@@ -75,9 +77,24 @@ fn without_checkouts_nothing_is_taken_for_passed() {
     tree.remove("mvp-vision-ai-labeler");
     tree.remove("mvp-vision-ai-platform");
     let verdicts = tree.verdicts();
-    assert_eq!(verdicts.exit(), crate::model::Exit::WarningsOnly);
     assert_eq!(verdicts.0[0].outcome.word(), "warning");
     assert!(verdicts.0[1..].iter().all(|v| v.outcome.word() == "skipped"));
+    // Only warnings would let a pipeline go on.
+    assert_eq!(verdicts.exit(), crate::model::Exit::Preconditions);
+    let only = super::Verdicts(
+        verdicts
+            .0
+            .iter()
+            .filter(|v| v.check.group == Group::Alembic)
+            .cloned()
+            .collect(),
+    );
+    assert_eq!(only.exit(), crate::model::Exit::Preconditions);
+    let why = only.undecided().unwrap();
+    assert_eq!(
+        why,
+        "nothing could be checked: the labeler's checkout is not here"
+    );
 }
 
 #[test]
@@ -221,47 +238,6 @@ fn no_secret_of_a_file_reaches_a_finding() {
 }
 
 #[test]
-fn what_a_compose_file_takes_from_another_is_checked_as_well() {
-    let tree = Tree::clean();
-    let folder = "mvp-vision-ai-platform/platform/infrastructure";
-    tree.write(
-        &format!("{folder}/more.yml"),
-        "services:\n  spare:\n    image: postgres:16\n    ports: [\"5499:5432\"]\n",
-    );
-    tree.edit(
-        tree::PLATFORM_COMPOSE,
-        "services:\n",
-        "include: [more.yml]\nservices:\n",
-    );
-    let verdicts = tree.verdicts();
-    let finding = verdicts
-        .findings()
-        .find(|f| f.id == "compose.one-instance")
-        .unwrap();
-    let place = finding.place.as_ref().unwrap();
-    // Both publish one; the settings name the other.
-    assert!(
-        finding.found.contains("publishes a second PostgreSQL"),
-        "{finding}"
-    );
-    assert!(place.file.ends_with("docker-compose.yml") || place.file.ends_with("more.yml"));
-
-    let tree = Tree::clean();
-    tree.edit(
-        "mvp-vision-ai-labeler/docker-compose.yml",
-        "services:\n",
-        "services:\n  old:\n    extends:\n      file: gone.yml\n      service: postgres\n\n",
-    );
-    let verdicts = tree.verdicts();
-    let finding = verdicts.findings().find(|f| f.id == "compose.readable").unwrap();
-    assert!(finding.found.contains("gone.yml"), "{finding}");
-    assert_eq!(
-        finding.place.as_ref().unwrap().line,
-        tree.line("mvp-vision-ai-labeler/docker-compose.yml", "file: gone.yml")
-    );
-}
-
-#[test]
 fn before_the_data_moved_a_wrong_env_is_answered_with_the_migration() {
     let hints = |moved: bool| {
         let mut tree = Tree::clean();
@@ -317,14 +293,77 @@ fn nobody_is_advised_to_set_the_port_of_an_old_instance() {
 }
 
 #[test]
-fn two_redis_on_one_port_are_a_warning() {
+fn one_host_and_one_port_have_many_spellings() {
     let tree = Tree::clean();
-    tree.edit(
-        tree::PLATFORM_COMPOSE,
-        "PLATFORM_REDIS_PORT:-6380",
-        "PLATFORM_REDIS_PORT:-6379",
+    tree.edit(tree::ENV, "USER_DB_HOST=localhost", "USER_DB_HOST=LOCALHOST");
+    tree.edit(tree::ENV, "USER_DB_PORT=5432", "USER_DB_PORT=05432");
+    assert_eq!(tree.found("env.one-instance"), Vec::<String>::new());
+    assert_eq!(tree.found("env.target"), Vec::<String>::new());
+}
+
+#[test]
+fn secrets_are_found_in_every_template_that_git_tracks() {
+    let tree = Tree::clean();
+    let other = "mvp-vision-ai-labeler/frontend/.env.example";
+    tree.write(
+        other,
+        "DATABASE_URL=postgresql://u:hunter2@db/x\nDB_PASS=hunter2\nJWT_KEY=0f3a\nSENTRY_DSN=https://abc@o1.example/4\n\
+         ADMIN_PASSWORD=20240117\nSAFE_URL=postgresql://u:change_me@db/x\nDEV_URL=postgresql://u:devpass@db/x\nMAX=1\n",
     );
-    assert_eq!(tree.verdicts().exit(), crate::model::Exit::WarningsOnly);
+    let check = "env.example-secrets";
+    assert_eq!(tree.found(check), Vec::<String>::new(), "it is not tracked");
+    tree.track("frontend/.env.example");
+    let found = tree.found(check);
+    let keys: Vec<&str> = found.iter().map(|one| one.split(' ').next().unwrap()).collect();
+    assert_eq!(
+        keys,
+        [
+            "DATABASE_URL",
+            "DB_PASS",
+            "JWT_KEY",
+            "SENTRY_DSN",
+            "ADMIN_PASSWORD"
+        ]
+    );
+}
+
+#[test]
+fn alembic_s_own_places_and_every_fault_are_looked_at() {
+    let tree = Tree::clean();
+    let ini = "mvp-vision-ai-labeler/backend/alembic.ini";
+    tree.edit(ini, "path_separator = os", "path_separator = space");
+    tree.edit(
+        ini,
+        "[alembic]\n",
+        "[alembic]\nversion_locations = alembic/versions more\n",
+    );
+    tree.write(
+        "mvp-vision-ai-labeler/backend/more/f1.py",
+        "\"\"\"Another.\n\nrevision: my = nope\n\"\"\"\nrevision = \\\n    'f1'\ndown_revision = None\n",
+    );
+    assert_eq!(tree.found("alembic.history"), Vec::<String>::new());
+    assert_eq!(
+        tree.found("alembic.one-head"),
+        ["the history has the heads e5b1946c3f25, f1"]
+    );
+    tree.edit(
+        "mvp-vision-ai-labeler/backend/more/f1.py",
+        "= None",
+        "= 'gone'\ndepends_on = 'lost'",
+    );
+    assert_eq!(
+        tree.found("alembic.history"),
+        [
+            "f1.py follows revision gone, which no file defines",
+            "f1.py depends on lost, which no file defines",
+        ]
+    );
+    tree.edit(
+        "mvp-vision-ai-labeler/backend/more/f1.py",
+        "= 'gone'\ndepends_on = 'lost'",
+        "= 'f1'",
+    );
+    assert_eq!(tree.found("alembic.history"), ["f1.py follows itself"]);
 }
 
 #[test]

@@ -105,8 +105,28 @@ impl Verdicts {
         counts
     }
 
+    /// Why nothing was decided, when no check passed or failed and some could not look: that is no pass.
+    pub fn undecided(&self) -> Option<String> {
+        let counts = self.counts();
+        if counts.passed + counts.failed > 0 || counts.skipped == 0 {
+            return None;
+        }
+        let mut reasons: Vec<&str> = Vec::new();
+        for verdict in &self.0 {
+            if let Outcome::Skipped(why) = &verdict.outcome
+                && !reasons.contains(&why.as_str())
+            {
+                reasons.push(why);
+            }
+        }
+        Some(format!("nothing could be checked: {}", reasons.join("; ")))
+    }
+
     /// The exit code they make.
     pub fn exit(&self) -> Exit {
+        if self.undecided().is_some() {
+            return Exit::Preconditions;
+        }
         match crate::model::finding::worst(&self.findings().cloned().collect::<Vec<_>>()) {
             Some(Severity::Error) => Exit::Findings,
             Some(Severity::Warning) => Exit::WarningsOnly,

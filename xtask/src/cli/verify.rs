@@ -18,7 +18,8 @@ use crate::report;
 /// Verify: the guide's checklist and more, as named checks
 ///
 /// Scope `config` reads files only: no service, no Docker, no network; made for pre-merge pipelines. Each check has a
-/// section in docs/checks.md. Exit code 0: all passed; 3: findings; 10: only warnings; 20: no service is reachable.
+/// section in docs/checks.md. Exit code 0: all passed; 3: findings; 10: only warnings; 20: no service is
+/// reachable, or nothing could be checked.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct VerifyArgs {
     /// How much to look at
@@ -117,15 +118,21 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
                 .with_context(|| format!("failed to write {}", file.display()))?,
         }
     }
-    if exit == Exit::Preconditions {
-        let target = &context.loaded.settings.target;
-        let message = format!(
-            "no service is reachable on {}:{}; nothing could be checked there",
-            target.host, target.port
-        );
-        return Err(Ending::new(exit, message).hint(checks::DIAGNOSE).into());
+    if exit != Exit::Preconditions {
+        return Ok(exit);
     }
-    Ok(exit)
+    let target = &context.loaded.settings.target;
+    let ending = match verdicts.undecided() {
+        Some(message) if reachable => Ending::new(exit, message),
+        _ => {
+            let message = format!(
+                "no service is reachable on {}:{}; nothing could be checked there",
+                target.host, target.port
+            );
+            Ending::new(exit, message).hint(checks::DIAGNOSE)
+        }
+    };
+    Err(ending.into())
 }
 
 /// Looks at what the selected checks need, and runs them. The second answer: whether the instance answered, or was not

@@ -1,7 +1,7 @@
 //! Which revision is this? Every revision is built in a throw-away database on the same server, by Alembic itself, and its
 //! schema is compared with the real one. The real database is only read.
 
-use infra::alembic::History;
+use infra::alembic::{History, locations};
 use infra::postgres::manifest::{self, CompareOptions, DatabaseManifest};
 use infra::postgres::{Script, facts, quote};
 
@@ -106,7 +106,8 @@ pub(super) fn exact(stamp: &Stamp, world: &World<'_>) -> Result<String, Failure>
 
 fn compare_all(stamp: &Stamp, rehearse: &Rehearse<'_>, world: &World<'_>) -> Result<Vec<Compared>, Failure> {
     let server = stamp.instance.server(world.vault);
-    let history = History::read(&stamp.versions).map_err(|error| Failure::new(error.to_string()))?;
+    let history = History::read(&locations(&stamp.backend, &stamp.versions))
+        .map_err(|error| Failure::new(error.to_string()))?;
     let real = schema(manifest::schema(&world.runner, &server, &stamp.database)?);
     let mut all = Vec::new();
     let mut at: Vec<String> = Vec::new();

@@ -2,7 +2,7 @@
 //! settings; an application has others, and programs quote them when they complain.
 
 /// Words in a key that stand for a secret.
-const WORDS: [&str; 12] = [
+const WORDS: [&str; 16] = [
     "PASSWORD",
     "PASSWD",
     "PASSPHRASE",
@@ -15,43 +15,84 @@ const WORDS: [&str; 12] = [
     "APIKEY",
     "AUTH_KEY",
     "SIGNING_KEY",
+    "JWT_KEY",
+    "ENCRYPTION_KEY",
+    "MASTER_KEY",
+    "SESSION_KEY",
+];
+
+/// Those that are part of ordinary words, and stand alone.
+const PARTS: [&str; 3] = ["PASS", "PWD", "PW"];
+
+/// Ends of a key whose value is the secret itself, and no limit or length of one.
+const ENDS: [&str; 8] = [
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SECRET",
+    "SECRET_KEY",
+    "_PASS",
+    "_PWD",
+    "_PW",
 ];
 
 /// Whether a key's name says that its value is a secret.
 pub fn is_secret_key(key: &str) -> bool {
     let key = key.to_uppercase();
-    WORDS.iter().any(|word| key.contains(word))
+    WORDS.iter().any(|word| key.contains(word)) || key.split('_').any(|part| PARTS.contains(&part))
 }
 
-/// `TOKEN_EXPIRE_MINUTES=30` holds a secret's name and no secret.
-pub fn is_number_or_switch(value: &str) -> bool {
+/// `TOKEN_EXPIRE_MINUTES=30` and `USE_PASSWORD=1` hold a secret's name and no secret; `ADMIN_PASSWORD=20240117` is one.
+fn is_number_or_switch(key: &str, value: &str) -> bool {
+    let key = key.to_uppercase();
+    let number = value.chars().all(|c| c.is_ascii_digit());
     matches!(value.to_lowercase().as_str(), "true" | "false" | "yes" | "no")
-        || value.chars().all(|c| c.is_ascii_digit())
+        || (number && (value.len() < 4 || !ENDS.iter().any(|end| key.ends_with(end))))
 }
 
-/// What is secret of a key's value: all of it, or the login of an address.
+/// The part of a value that must stay secret: the password of an address, the key that stands alone before the host of a
+/// web address (a DSN), or all of it.
+pub fn secret_part<'a>(key: &str, value: &'a str) -> Option<&'a str> {
+    let part = match value.split_once("://").and_then(login) {
+        Some((_, Some(password))) => password,
+        Some((key, None)) if value.starts_with("http") => key,
+        Some(_) => return None,
+        None if is_secret_key(key) && !is_number_or_switch(key, value) => value,
+        None => return None,
+    };
+    Some(part).filter(|part| !part.is_empty())
+}
+
+/// Who logs in by an address, and with which password.
+fn login<'a>((scheme, rest): (&str, &'a str)) -> Option<(&'a str, Option<&'a str>)> {
+    // Paths of web addresses hold `@`; passwords of databases hold `/`, which nobody escaped.
+    let end = if scheme.starts_with("http") {
+        rest.find(['/', '?', '#'])
+    } else {
+        None
+    };
+    let (login, _) = rest[..end.unwrap_or(rest.len())].rsplit_once('@')?;
+    Some(
+        login
+            .split_once(':')
+            .map_or((login, None), |(user, password)| (user, Some(password))),
+    )
+}
+
+/// What is secret of a key's value, and whatever would tell it: an address with a login as a whole.
 pub fn secrets_of<'a>(key: &str, value: &'a str) -> Vec<&'a str> {
-    let passwords = passwords_in(value);
-    let mut secrets = Vec::new();
-    if !passwords.is_empty() || has_login(value) {
-        secrets.push(value);
-        secrets.extend(passwords);
-    } else if is_secret_key(key) && !is_number_or_switch(value) {
-        secrets.push(value);
+    let mut secrets = passwords_in(value);
+    secrets.extend(secret_part(key, value).filter(|part| !passwords_in(value).contains(part)));
+    let has_login = value.split_once("://").and_then(login).is_some();
+    if (has_login || !passwords_in(value).is_empty()) && !secrets.contains(&value) {
+        secrets.insert(0, value);
     }
-    secrets.retain(|secret| !secret.is_empty());
     secrets
 }
 
 /// Whether a value is a URL or another address with a password in it, where a host's or a database's bare name belongs.
 pub fn is_address(value: &str) -> bool {
     value.contains("://") || !passwords_in(value).is_empty()
-}
-
-fn has_login(value: &str) -> bool {
-    value
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('@'))
 }
 
 /// Passwords of `scheme://user:password@host`, with or without the scheme, and of `password=...` in an address.
@@ -72,7 +113,7 @@ fn passwords_in(value: &str) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_address, secrets_of};
+    use super::{is_address, secret_part, secrets_of};
 
     #[test]
     fn a_pasted_address_gives_its_password_away_in_every_form() {
@@ -107,6 +148,32 @@ mod tests {
             ("SECRET", ""),
         ] {
             assert!(secrets_of(key, value).is_empty(), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_secret_part_is_found_wherever_it_stands() {
+        for (key, value, wanted) in [
+            ("DATABASE_URL", "postgresql://u:pw@host/db", "pw"),
+            ("SENTRY_DSN", "https://abc123@o1.example/4", "abc123"),
+            ("DB_PASS", "hunter2", "hunter2"),
+            ("PGPWD", "x", ""),
+            ("DB_PWD", "hunter2", "hunter2"),
+            ("JWT_KEY", "0f3a", "0f3a"),
+            ("ADMIN_PASSWORD", "20240117", "20240117"),
+            ("PASSWORD_MIN_LENGTH", "1234", ""),
+            ("ACCESS_TOKEN_EXPIRE_SECONDS", "86400", ""),
+            ("USE_PASSWORD", "1", ""),
+            ("JWT_ALGORITHM", "HS256", ""),
+            ("BYPASS", "some", ""),
+            ("HOME_PAGE", "https://host.example/@team", ""),
+            ("DATABASE_URL", "postgresql://admin@host/db", ""),
+        ] {
+            assert_eq!(
+                secret_part(key, value).unwrap_or_default(),
+                wanted,
+                "{key}={value}"
+            );
         }
     }
 }

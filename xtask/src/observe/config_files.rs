@@ -1,12 +1,13 @@
 //! Configuration as it lies in files: no service, no Docker, no network. Starts one program at most, `git ls-files`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use backend_env::Document;
-use infra::compose::file::ComposeFile;
+use infra::compose::file::{ComposeFile, Located, Service};
 use infra::compose::yaml::YamlError;
 
-use super::{Eyes, repositories};
+use super::{Eyes, is_template, repositories};
 
 /// What the files say.
 pub struct ConfigSeen {
@@ -18,6 +19,8 @@ pub struct ConfigSeen {
     pub env_files: Vec<EnvText>,
     /// Every template that is there.
     pub examples: Vec<EnvText>,
+    /// Templates elsewhere in the checkouts, which git tracks: nothing is known of their keys.
+    pub other_examples: Vec<EnvText>,
     /// `.env` files under git's control, or why git does not say, one entry for each checkout.
     pub tracked: Vec<Tracked>,
     /// The labeler's Compose file.
@@ -50,8 +53,11 @@ pub struct Tracked {
 pub struct ComposeSeen {
     /// The file.
     pub path: PathBuf,
-    /// Its content.
+    /// Its content, with the override file beside it laid over it and its services' `env_file`s read. Those that Compose would
+    /// miss are left in `env_files`.
     pub file: Result<ComposeFile, YamlError>,
+    /// Other Compose files in its folder, which `-f` leaves out.
+    pub others: Vec<ComposeSeen>,
 }
 
 /// A text file.
@@ -82,7 +88,10 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
     let labeler = repositories::first_dir(eyes, &settings.labeler.repository);
     let platform = repositories::first_dir(eyes, &settings.platform.repository);
     let compose_of = |dir: &Path, names: &[PathBuf], variables| {
-        repositories::first_file(dir, names).map(|path| compose(&path, variables))
+        repositories::first_file(dir, names).map(|path| ComposeSeen {
+            others: others(&path, names, variables),
+            ..compose(&path, variables)
+        })
     };
     let infrastructure = platform.as_ref().and_then(|root| {
         let names = &settings.platform.compose_files;
@@ -119,8 +128,10 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
         root: root.clone(),
         files: infra::git::tracked_env_files(eyes.runner, root).map_err(|error| error.to_string()),
     });
+    let tracked: Vec<Tracked> = tracked.collect();
     ConfigSeen {
-        tracked: tracked.collect(),
+        other_examples: other_templates(&tracked, &examples),
+        tracked,
         env_files,
         examples,
         labeler_compose,
@@ -148,6 +159,16 @@ fn templates(root: &Path, setting: &Path) -> Vec<EnvText> {
         .collect()
 }
 
+/// Templates that git tracks, beside those that are known already.
+fn other_templates(tracked: &[Tracked], known: &[EnvText]) -> Vec<EnvText> {
+    let all = tracked.iter().flat_map(|checkout| {
+        let files = checkout.files.iter().flatten().filter(|file| is_template(file));
+        files.map(|file| checkout.root.join(file))
+    });
+    let is_new = |path: &PathBuf| path.exists() && !known.iter().any(|one| one.path == *path);
+    all.filter(is_new).map(env_text).collect()
+}
+
 fn env_text(path: PathBuf) -> EnvText {
     let document = std::fs::read(&path)
         .map(Document::parse)
@@ -155,7 +176,7 @@ fn env_text(path: PathBuf) -> EnvText {
     EnvText { path, document }
 }
 
-fn compose(path: &Path, variables: &std::collections::BTreeMap<String, String>) -> ComposeSeen {
+fn compose(path: &Path, variables: &BTreeMap<String, String>) -> ComposeSeen {
     // Compose reads the `.env` beside its file; the settings' own variables win, as they do in a run.
     let beside = path.with_file_name(".env");
     let beside = std::fs::read(beside).map(Document::parse).ok();
@@ -166,7 +187,7 @@ fn compose(path: &Path, variables: &std::collections::BTreeMap<String, String>) 
         })
     };
     let file = match std::fs::read_to_string(path) {
-        Ok(text) => infra::compose::read(path, text.trim_start_matches('\u{feff}'), &lookup),
+        Ok(text) => infra::compose::read_with_override(path, text.trim_start_matches('\u{feff}'), &lookup),
         Err(error) => Err(YamlError {
             line: 0,
             why: error.to_string(),
@@ -174,8 +195,50 @@ fn compose(path: &Path, variables: &std::collections::BTreeMap<String, String>) 
     };
     ComposeSeen {
         path: path.to_owned(),
-        file,
+        file: file.map(|mut file| {
+            file.services.iter_mut().for_each(read_env_files);
+            file
+        }),
+        others: Vec::new(),
     }
+}
+
+/// Reads what `env_file` names; what stands under `environment` wins.
+fn read_env_files(service: &mut Service) {
+    let mut read = BTreeMap::new();
+    service.env_files.retain(|file| {
+        let Ok(bytes) = std::fs::read(&file.path) else {
+            return file.required;
+        };
+        let document = Document::parse(bytes);
+        for entry in document.entries() {
+            let reading = document.read(entry.key(), backend_env::Reader::Compose);
+            let value = reading
+                .value()
+                .and_then(|value| String::from_utf8(value.to_vec()).ok());
+            let located = value.map(|text| Located {
+                text,
+                file: file.path.clone(),
+                line: entry.line(),
+            });
+            read.extend(located.map(|located| (entry.key().to_owned(), located)));
+        }
+        false
+    });
+    for (name, value) in read {
+        service.environment.entry(name).or_insert(value);
+    }
+}
+
+/// The Compose files beside this one, under the names that the settings or Compose itself look for.
+fn others(path: &Path, names: &[PathBuf], variables: &BTreeMap<String, String>) -> Vec<ComposeSeen> {
+    let known = infra::compose::NAMES.iter().map(PathBuf::from);
+    let names: BTreeSet<PathBuf> = names.iter().cloned().chain(known).collect();
+    let beside = names.iter().map(|name| path.with_file_name(name));
+    beside
+        .filter(|other| other != path && other.is_file())
+        .map(|other| compose(&other, variables))
+        .collect()
 }
 
 /// What the PostgreSQL image runs on an empty volume, in its order.
@@ -196,13 +259,23 @@ fn init_scripts(compose: &ComposeSeen) -> Vec<TextFile> {
             paths.push(source);
         }
     }
+    paths.retain(|path| is_run(path));
     paths.sort();
     paths.into_iter().filter_map(text_file).collect()
 }
 
+/// Whether the image runs a file of this name; it passes over all others.
+fn is_run(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let ends = [".sh", ".sql", ".sql.gz", ".sql.xz", ".sql.zst"];
+    ends.iter().any(|end| name.ends_with(end))
+}
+
 fn alembic_files(backend: &Path, versions: &Path) -> AlembicFiles {
-    let versions = backend.join(versions);
-    let sources = infra::alembic::revision_files(&versions)
+    let sources = infra::alembic::revision_files(&infra::alembic::locations(backend, versions))
         .map(|files| {
             files
                 .into_iter()
@@ -210,6 +283,7 @@ fn alembic_files(backend: &Path, versions: &Path) -> AlembicFiles {
                 .collect()
         })
         .map_err(|error| error.to_string());
+    let versions = backend.join(versions);
     AlembicFiles {
         sources,
         env: versions.parent().and_then(|dir| text_file(dir.join("env.py"))),

@@ -262,6 +262,17 @@ pub fn is_placeholder(value: &str) -> bool {
         || lower.starts_with("your_")
 }
 
+/// `.env.example`, `.env.sample`, `example.env` and the like are meant to be committed.
+pub fn is_template(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    ["example", "sample", "template", "dist"]
+        .iter()
+        .any(|word| name.contains(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

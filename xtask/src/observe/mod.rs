@@ -29,7 +29,7 @@ pub use application::RunningApplication;
 pub use checkup::{Checkup, Inside, LoginSeen, SCARCE, look_for_problems};
 pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile, read_config};
 pub use docker::DockerSeen;
-pub use env::{EnvSeen, MappingSeen, is_placeholder, learn_config, learn_kept};
+pub use env::{EnvSeen, KeySeen, MappingSeen, is_placeholder, is_template, learn_config, learn_kept};
 pub use kept_rows::Held;
 #[cfg(test)]
 pub use live::LogSeen;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use infra::alembic::History;
+use infra::alembic::{History, locations};
 use serde::{Deserialize, Serialize};
 
 use super::Eyes;
@@ -66,7 +66,7 @@ pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
         .find(|p| p.is_file())
     });
     let has_alembic = python.as_deref().is_some_and(has_alembic);
-    let alembic = match History::read(&backend.join(&eyes.settings.schema.versions)) {
+    let alembic = match History::read(&locations(&backend, &eyes.settings.schema.versions)) {
         Ok(history) => AlembicSeen {
             heads: history.heads().into_iter().map(str::to_owned).collect(),
             known: history.revisions().map(|revision| revision.id.clone()).collect(),

@@ -1,6 +1,6 @@
 //! What is read, in every form.
 
-use super::super::file::{Published, image_tag};
+use super::super::file::{Published, Service, image_tag};
 use super::*;
 
 fn parse(text: &str) -> ComposeFile {
@@ -39,6 +39,7 @@ fn two_ports_collide_on_one_address_only() {
         port: 6379,
         protocol: "tcp".to_owned(),
         container: None,
+        file: PathBuf::new(),
         line: 1,
     };
     assert!(port(None).collides(&port(Some("127.0.0.1"))));
@@ -166,4 +167,104 @@ fn a_disabled_health_check_is_none() {
     );
     let found: Vec<bool> = file.services.iter().map(|s| s.health_check.is_some()).collect();
     assert_eq!(found, [false, false, true]);
+}
+
+/// The services of the first of these files, with the override beside it.
+fn parse_laid(files: &[(&str, &str)]) -> ComposeFile {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        crate::files::write_shared(&folder.path().join(name), text.as_bytes()).unwrap();
+    }
+    read_with_override(&folder.path().join(files[0].0), files[0].1, &|_| None).unwrap()
+}
+
+const BASE: &str = "services:\n  db:\n    image: postgres:16\n    ports: [\"5432:5432\"]\n    environment:\n      POSTGRES_DB: a\n    \
+                    healthcheck:\n      test: pg_isready\n";
+
+/// Port, line and the file's name of everything that a service publishes.
+fn places(service: &Service) -> Vec<(u16, usize, &str)> {
+    let ports = service.ports.iter();
+    ports
+        .map(|port| {
+            (
+                port.port,
+                port.line,
+                port.file.file_name().unwrap().to_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn an_override_is_laid_over_the_file_beside_it() {
+    let over = "services:\n  db:\n    image: postgres:17\n    ports: [\"5440:5432\", \"5432:5432\"]\n    environment: [POSTGRES_DB=b]\n    \
+                healthcheck:\n      interval: 5s\n  more:\n    image: redis:7\n";
+    for (name, other) in [
+        ("docker-compose.yml", "docker-compose.override.yml"),
+        ("compose.yaml", "compose.override.yaml"),
+    ] {
+        let file = parse_laid(&[(name, BASE), (other, over)]);
+        let names: Vec<&str> = file.services.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["db", "more"]);
+        let db = &file.services[0];
+        assert_eq!(places(db), [(5432, 4, name), (5440, 4, other)]);
+        assert_eq!(db.image.as_ref().unwrap().text, "postgres:17");
+        assert!(db.image.as_ref().unwrap().file.ends_with(other));
+        assert_eq!(db.environment["POSTGRES_DB"].text, "b");
+        assert!(db.health_check.is_some(), "only its interval is another");
+    }
+    // A file of a name of its own is started with `-f`, and then Compose looks for no other.
+    let file = parse_laid(&[("stack.yml", BASE), ("compose.override.yml", over)]);
+    assert_eq!(file.services.len(), 1);
+}
+
+#[test]
+fn an_override_replaces_and_takes_away_where_it_says_so() {
+    for (over, ports, services) in [
+        (
+            "services:\n  db:\n    ports: !override [\"5440:5432\"]\n",
+            vec![5440],
+            1,
+        ),
+        ("services:\n  db:\n    ports: !reset []\n", vec![], 1),
+        ("services:\n  db: !reset null\n", vec![], 0),
+        ("volumes:\n  data:\n", vec![5432], 1),
+    ] {
+        let file = parse_laid(&[("compose.yml", BASE), ("compose.override.yml", over)]);
+        assert_eq!(file.services.len(), services, "{over}");
+        let all = file.services.iter().flat_map(|service| &service.ports);
+        assert_eq!(all.map(|port| port.port).collect::<Vec<_>>(), ports, "{over}");
+    }
+}
+
+#[test]
+fn a_port_that_is_said_twice_is_published_once() {
+    let file = parse_all(&[(
+        "compose.yml",
+        "services:\n  base:\n    ports: [\"5432:5432\"]\n  db:\n    extends: base\n    ports: [\"5432:5432\", \"5433:5432\"]\n",
+    )])
+    .unwrap();
+    let ports: Vec<u16> = file.services[1].ports.iter().map(|port| port.port).collect();
+    assert_eq!(ports, [5432, 5433]);
+}
+
+#[test]
+fn env_files_and_profiles_are_read_in_every_form() {
+    let file = parse(
+        "services:\n  a:\n    env_file: ./db.env\n    profiles: [one]\n  b:\n    env_file:\n      - x.env\n      \
+         - path: y.env\n        required: false\n    profiles: [two, three]\n  c:\n    profiles: [three]\n  d: {}\n",
+    );
+    let names = |at: usize| -> Vec<(&str, bool)> {
+        let files = file.services[at].env_files.iter();
+        files
+            .map(|one| (one.path.to_str().unwrap(), one.required))
+            .collect()
+    };
+    assert_eq!(names(0), [("db.env", true)]);
+    assert_eq!(names(1), [("x.env", true), ("y.env", false)]);
+    let [a, b, c, d] = file.services.as_slice() else {
+        panic!()
+    };
+    assert!(a.is_alternative_to(b) && a.is_alternative_to(c));
+    assert!(!b.is_alternative_to(c) && !a.is_alternative_to(d) && !d.is_alternative_to(a));
 }

@@ -4,7 +4,7 @@ use super::tree::{ENV, PLATFORM_COMPOSE, Tree};
 
 pub(super) const EXAMPLE: &str = "mvp-vision-ai-labeler/backend/.env.example";
 pub(super) const ROOT_EXAMPLE: &str = "mvp-vision-ai-labeler/.env.example";
-const LABELER_COMPOSE: &str = "mvp-vision-ai-labeler/docker-compose.yml";
+pub(super) const LABELER_COMPOSE: &str = "mvp-vision-ai-labeler/docker-compose.yml";
 const VERSIONS: &str = "mvp-vision-ai-labeler/backend/alembic/versions";
 const HEAD: &str = "mvp-vision-ai-labeler/backend/alembic/versions/e5b1946c3f25_project_milestones.py";
 const SETTINGS: &str = "workspace/infra/migration.toml";

@@ -107,6 +107,13 @@ impl Tree {
         at.unwrap_or_else(|| panic!("{file} has no line {start}")) + 1
     }
 
+    /// What one check found.
+    pub(super) fn found(&self, check: &str) -> Vec<String> {
+        let verdicts = self.verdicts();
+        let findings = verdicts.findings().filter(|finding| finding.id == check);
+        findings.map(|finding| finding.found.clone()).collect()
+    }
+
     /// What the checks of configuration say.
     pub(super) fn verdicts(&self) -> Verdicts {
         self.looked().0
