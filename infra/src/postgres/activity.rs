@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::session::Session;
+use super::manifest::{self, DatabaseManifest, TableProgress};
 use super::{Script, Server, quote};
 use crate::command::{CommandError, Runner};
 
@@ -14,14 +15,17 @@ use crate::command::{CommandError, Runner};
 pub struct Activity {
     /// When, UTC.
     pub taken_at: String,
-    /// The next transaction id of the instance: the same number twice means that nothing at all was written.
+    /// The next transaction id of the instance. Another one later says nothing: other databases take some too.
     pub next_transaction: String,
-    /// Where the write-ahead log stood, when the role may ask.
+    /// Up to where the write-ahead log was filled, when the role may ask.
     pub wal: Option<String>,
     /// When the server started, in seconds since 1970.
     pub server_started: String,
-    /// When the counters were last set to zero by a person.
+    /// When the counters last began anew: set to zero by a person, or lost in a crash.
     pub statistics_reset: Option<String>,
+    /// Where the server is told not to count; empty: everywhere it counts, but for a superuser's session that says otherwise.
+    #[serde(default)]
+    pub uncounted: Vec<String>,
     /// Written rows of every table.
     pub tables: BTreeMap<String, Written>,
     /// Where every sequence stands; `None` when it was never called.
@@ -52,7 +56,7 @@ impl Activity {
     /// Why that cannot be told.
     pub fn until(&self, later: &Self) -> Result<Vec<String>, String> {
         if self.statistics_reset != later.statistics_reset {
-            return Err("somebody reset the server's statistics meanwhile".to_owned());
+            return Err("the server's counters were reset, or lost in a crash, meanwhile".to_owned());
         }
         let same_server = self.server_started == later.server_started;
         let mut grown = Vec::new();
@@ -90,7 +94,8 @@ impl Activity {
         Ok(grown)
     }
 
-    /// Whether not even a transaction began on the whole instance.
+    /// Whether no transaction that can write began or ended on the whole instance: then nothing was written, whatever the
+    /// counters do not count. The other answer says nothing.
     pub fn is_still(&self, later: &Self) -> bool {
         self.next_transaction == later.next_transaction && self.wal.is_some() && self.wal == later.wal
     }
@@ -139,25 +144,33 @@ pub fn activity(runner: &Runner, server: &Server, database: &str) -> Result<Acti
     )
 }
 
-/// A session inside a database that stays when the database is closed to all others, and sees what they wrote.
+/// Sessions inside a database that stay when it is closed to all others, and see what they wrote.
 #[derive(Debug)]
 pub struct Witness {
-    session: Session,
+    sessions: Vec<Session>,
 }
 
 impl Witness {
-    /// Connects.
+    /// Connects, so many times (at least once).
     ///
     /// # Errors
     /// Any [`CommandError`].
-    pub fn open(runner: &Runner, server: &Server, database: &str) -> Result<Self, CommandError> {
+    pub fn open(
+        runner: &Runner,
+        server: &Server,
+        database: &str,
+        sessions: usize,
+    ) -> Result<Self, CommandError> {
         let what = format!("open a session in database {database} of {}", server.label);
-        Session::open(runner, server, database, None, &what).map(|session| Self { session })
+        let sessions = (0..sessions.max(1)).map(|_| Session::open(runner, server, database, None, &what));
+        sessions
+            .collect::<Result<_, _>>()
+            .map(|sessions| Self { sessions })
     }
 
-    /// Its process id on the server.
-    pub fn pid(&self) -> i32 {
-        self.session.pid()
+    /// Its process ids on the server.
+    pub fn pids(&self) -> Vec<i32> {
+        self.sessions.iter().map(Session::pid).collect()
     }
 
     /// The counters now.
@@ -165,14 +178,30 @@ impl Witness {
     /// # Errors
     /// Any [`CommandError`].
     pub fn activity(&mut self) -> Result<Activity, CommandError> {
+        let what = "read what was written";
+        let Some(session) = self.sessions.first_mut() else {
+            return Err(CommandError::Unreadable {
+                what: what.to_owned(),
+                why: "no session is inside".to_owned(),
+            });
+        };
         // A transaction of its own: the session's first one would show what it saw before.
-        let sql = format!("COMMIT;\n{}", include_str!("../../sql/activity.sql"));
-        self.session.ask(&sql, "read what was written")
+        session.anew(what)?;
+        session.ask(include_str!("../../sql/activity.sql"), what)
     }
 
-    /// Ends the session in good order.
-    pub fn close(self) {
-        self.session.close();
+    /// What the database holds now, and the end of the sessions. `maintenance` is a database that can be connected to.
+    ///
+    /// # Errors
+    /// Any [`CommandError`].
+    pub fn manifest(
+        self,
+        runner: &Runner,
+        server: &Server,
+        (maintenance, database): (&str, &str),
+        on_table: &(dyn Fn(&TableProgress<'_>) + Sync),
+    ) -> Result<DatabaseManifest, CommandError> {
+        manifest::collect_inside(runner, server, (maintenance, database), self.sessions, on_table)
     }
 }
 
@@ -210,17 +239,40 @@ impl fmt::Display for SessionSeen {
     }
 }
 
+/// A transaction that is prepared and not ended: whoever ends it writes, and no counter knows it before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// Its name.
+    pub gid: String,
+    /// The role that prepared it.
+    pub owner: String,
+    /// When, UTC.
+    pub at: String,
+}
+
 /// Who is connected to a database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sessions {
     /// Whether it can be connected to at all.
     pub allowed: bool,
+    /// Which transaction last opened or closed it. The same twice: nobody opened it in between.
+    #[serde(default)]
+    pub door: String,
     /// Whether our role owns it, and so may close it.
     pub owned: bool,
     /// Client sessions that there ever were. Unchanged: nobody connected meanwhile.
     pub ever: Option<u64>,
-    /// When the counters were last set to zero by a person.
+    /// When the counters last began anew: set to zero by a person, or lost in a crash.
     pub statistics_reset: Option<String>,
+    /// Transactions that are prepared and not ended.
+    #[serde(default)]
+    pub prepared: Vec<Prepared>,
+    /// Where the server is told not to count what is written.
+    #[serde(default)]
+    pub uncounted: Vec<String>,
+    /// Whose replication would lose its source with this database, or feeds it: slots and subscriptions.
+    #[serde(default)]
+    pub replication: Vec<String>,
     /// Sessions beside the one that asks.
     pub others: Vec<SessionSeen>,
 }
@@ -274,6 +326,7 @@ mod tests {
             wal: Some("0/1".to_owned()),
             server_started: "1".to_owned(),
             statistics_reset: None,
+            uncounted: Vec::new(),
             tables: [("public.images".to_owned(), written)].into(),
             sequences: [("public.images_id_seq".to_owned(), Some(3))].into(),
             large_objects: 0,

@@ -53,6 +53,9 @@ pub struct ServerFacts {
     /// The port it listens on; another one than ours when somebody stands between.
     #[serde(default)]
     pub own_port: Option<u16>,
+    /// Whether a new connection is given a session that began before it: a pooler answers. Asked of external servers.
+    #[serde(default)]
+    pub pooled: bool,
     /// Roles that we are a member of, ourselves included.
     #[serde(default)]
     pub member_of: Vec<String>,
@@ -156,7 +159,43 @@ impl DatabaseFacts {
 /// Any [`CommandError`].
 pub fn server(runner: &Runner, server: &Server, database: &str) -> Result<ServerFacts, CommandError> {
     let script = Script::new(include_str!("../../sql/server_facts.sql"));
-    server.json(runner, database, &script, format!("look at {}", server.label))
+    let facts: ServerFacts = server.json(runner, database, &script, format!("look at {}", server.label))?;
+    Ok(ServerFacts {
+        // Only external servers have options.
+        pooled: !server.options.is_empty() && is_pooled(runner, server, database)?,
+        ..facts
+    })
+}
+
+/// Connections after the first that are made to find out whether a pooler answers.
+const RECONNECTIONS: usize = 3;
+
+#[derive(Deserialize)]
+struct Met {
+    /// When the session began, in seconds since 1970 by the server's clock.
+    began: f64,
+    /// Now, by the same clock.
+    now: f64,
+}
+
+/// Whether a connection is given a session that began before the connection did: only a pooler (PgBouncer, pgpool, RDS
+/// Proxy, in whatever mode) has one to give.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn is_pooled(runner: &Runner, server: &Server, database: &str) -> Result<bool, CommandError> {
+    let script = Script::new(include_str!("../../sql/session_start.sql"));
+    let what = format!("ask whether {} is reached directly", server.label);
+    let meet = || server.json::<Met>(runner, database, &script, what.as_str());
+    let mut before = meet()?;
+    for _ in 0..RECONNECTIONS {
+        let next = meet()?;
+        if next.began < before.now {
+            return Ok(true);
+        }
+        before = next;
+    }
+    Ok(false)
 }
 
 /// Asks a database about itself.

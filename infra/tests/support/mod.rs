@@ -152,6 +152,7 @@ impl TestCluster {
             ("unix_socket_directories", String::new()),
             ("fsync", "off".to_owned()),
             ("max_connections", "40".to_owned()),
+            ("max_prepared_transactions", "5".to_owned()),
         ];
         let settings: Vec<(&str, &str)> = settings
             .iter()

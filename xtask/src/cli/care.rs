@@ -12,6 +12,7 @@ use crate::config::{Control, Settings};
 use crate::model::backup::BackupManifest;
 use crate::model::run_dir::read_json;
 use crate::model::{Exit, Finding, RunDir, time};
+use crate::plan::action::Fenced;
 use crate::plan::{Action, Plan};
 use crate::report::documents::RunDocument;
 
@@ -178,6 +179,8 @@ pub(super) fn audit(
                 "database": fence.source_database,
                 "server": fence.external().map(|instance| &instance.reach),
                 "role": fence.user,
+                "closed": fence.is_closable(),
+                "vouched": matches!(&fence.fenced, Fenced::External(external) if external.vouched),
             })),
             _ => None,
         })

@@ -127,6 +127,35 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
     Ok(Exit::Ok)
 }
 
+/// The command with the flags that decide something: what a person gave their word for.
+fn typed(args: &MigrateArgs) -> String {
+    let mut line = "cargo xtask migrate".to_owned();
+    for (given, flag) in [
+        (args.resume.is_some(), "--resume"),
+        (args.yes, "--yes"),
+        (args.pull, "--pull"),
+        (args.set_aside_existing, "--set-aside-existing"),
+        (args.accept_unfenced_source, "--accept-unfenced-source"),
+    ] {
+        if given {
+            line.push(' ');
+            line.push_str(flag);
+        }
+    }
+    let mut with =
+        |flag: &str, value: &str| line.push_str(&format!(" {flag} {}", infra::command::shell_word(value)));
+    if !args.only.is_empty() {
+        with("--only", &args.only.join(","));
+    }
+    if args.roles != Roles::default() {
+        with("--roles", "preserve");
+    }
+    if let Some(host) = &args.confirm_target {
+        with("--confirm-target", host);
+    }
+    line
+}
+
 /// The whole migration: lock, plan or resume, confirm, run.
 pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<RunDocument> {
     let lock = Lock::take(&context.workspace.private(), "cargo xtask migrate")?;
@@ -141,13 +170,14 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
         Some(name) => resume(context, name)?,
         None => begin(context, args)?,
     };
-    care::audit(context, &run, &plan, "cargo xtask migrate", "begun")?;
+    let line = typed(args);
+    care::audit(context, &run, &plan, &line, "begun")?;
     let outcome = execute(context, &run, &plan, &mut journal)?;
     let ended = match &outcome {
         Outcome::Finished => "finished".to_owned(),
         Outcome::Stopped { step, .. } => format!("stopped at {step}"),
     };
-    care::audit(context, &run, &plan, "cargo xtask migrate", &ended)?;
+    care::audit(context, &run, &plan, &line, &ended)?;
     let mut document = describe(context, &run, &plan, &journal, findings)?;
     if let Outcome::Stopped { failure, .. } = &outcome {
         document.error = Some(failure.message.clone());
@@ -193,11 +223,17 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
                 plan::Action::Cutover(cutover) => cutover.files.is_empty(),
                 _ => false,
             };
+            let any = |wanted: fn(&plan::Action) -> bool| plan.steps.iter().any(|step| wanted(&step.action));
+            let outside = any(|action| matches!(action, plan::Action::Seal(_)))
+                && !any(|action| matches!(action, plan::Action::Release(_)));
             message.push_str(match (done("fence"), done("cutover")) {
                 (_, true) if plan.steps.iter().any(elsewhere) => {
                     "the target is in charge, and its databases are complete\n"
                 }
                 (_, true) => "the target is in charge: .env names it, and its databases are complete\n",
+                (_, false) if outside => {
+                    "the old server stays in charge: .env is untouched, the target shows no half-restored database\n"
+                }
                 (true, false) => {
                     "the old instances are stopped and fenced; .env is untouched, the target shows no half-restored database\n"
                 }
@@ -282,7 +318,7 @@ fn prepare(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<(Vec<Fin
 }
 
 /// Whether a run of this profile has moved the databases and is in charge.
-fn moved_before(context: &Context) -> anyhow::Result<bool> {
+pub(super) fn moved_before(context: &Context) -> anyhow::Result<bool> {
     for run in RunDir::all(&context.workspace.runs()) {
         if let Some((plan, state)) = super::record::read(&run)?
             && plan.profile == context.loaded.profile

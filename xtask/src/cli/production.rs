@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use infra::postgres::unprivileged::read_only;
 
+use super::migrate::moved_before;
 use super::output::out_line;
 use super::{Context, Ending, Global};
 use crate::config::{Access, SecretName};
@@ -64,6 +65,9 @@ pub(crate) fn cmd_production(global: &Global, args: &ProductionArgs) -> anyhow::
         return Err(Ending::new(Exit::Interrupted, "interrupted; nothing was changed").into());
     }
     let mut findings = about_servers(&context, &seen, args.accept_unfenced_source);
+    if moved_before(&context)? {
+        set_moved_apart(&context, &seen, &mut findings);
+    }
     findings.extend(read_only_roles(&context, &seen));
     findings.extend(backup_storage(&context));
     findings.push(Finding::note(
@@ -124,6 +128,22 @@ fn write_sql(context: &Context, seen: &Observed, file: &Path) -> anyhow::Result<
         settings.target.host,
     ));
     Ok(())
+}
+
+/// Databases that `.env` finds on the target because a run moved them there have no source any more that could lack something.
+fn set_moved_apart(context: &Context, seen: &Observed, findings: &mut Vec<Finding>) {
+    let settings = &context.loaded.settings;
+    for name in seen.sources.keys() {
+        if plan::charge::names_target(seen, settings, name) != Some(true) {
+            continue;
+        }
+        let about = format!("source.{name}.");
+        findings.retain(|finding| !finding.id.starts_with(&about));
+        findings.push(Finding::note(
+            format!("source.{name}.moved"),
+            format!("{name} was moved: .env names the target, and the old database stays as the run left it"),
+        ));
+    }
 }
 
 /// The preflight's findings that are about servers, and about reaching the application.

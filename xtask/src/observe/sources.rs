@@ -95,7 +95,7 @@ pub struct ExternalSeen {
     pub port: u16,
     /// The role we are there.
     pub user: String,
-    /// Who is connected to the database, asked from the maintenance database.
+    /// Who is connected to the database, asked from the maintenance database where that can be used.
     pub sessions: Option<Sessions>,
     /// Why the maintenance database cannot be used: then the database cannot be closed and opened again.
     pub maintenance_problem: Option<String>,
@@ -104,7 +104,7 @@ pub struct ExternalSeen {
 impl ExternalSeen {
     /// Whether our role may close the database, and open it again.
     pub fn is_closable(&self) -> bool {
-        self.sessions.as_ref().is_some_and(|sessions| sessions.owned)
+        self.maintenance_problem.is_none() && self.sessions.as_ref().is_some_and(|sessions| sessions.owned)
     }
 }
 
@@ -241,7 +241,9 @@ fn ask(
 /// An external server, and who else is connected to the database.
 fn look_outside(eyes: &Eyes<'_>, server: &Server, database: &Database) -> ExternalSeen {
     let maintenance = servers::maintenance_database(&database.source);
-    let asked = activity::sessions(eyes.runner, server, maintenance, &database.source.database);
+    let wanted = database.source.database.as_str();
+    let ask = |from: &str| activity::sessions(eyes.runner, server, from, wanted);
+    let asked = ask(maintenance);
     let (host, port) = match &server.reach {
         Reach::Tcp { host, port } => (host.clone(), *port),
         _ => (String::new(), 0),
@@ -251,7 +253,7 @@ fn look_outside(eyes: &Eyes<'_>, server: &Server, database: &Database) -> Extern
         port,
         user: server.user.clone(),
         maintenance_problem: asked.as_ref().err().map(ToString::to_string),
-        sessions: asked.ok(),
+        sessions: asked.or_else(|_| ask(wanted)).ok(),
     }
 }
 

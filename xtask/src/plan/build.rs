@@ -130,8 +130,9 @@ impl Builder<'_> {
         if let Some(seal) = self.seal(fences) {
             steps.add(
                 "seal",
-                "close the external sources",
-                "the server's own counters must say that nothing was written since the backup's snapshot",
+                seal.title(),
+                "the server's own counters, and all rows read again, must say that nothing was written since the backup's \
+                 snapshot",
                 Action::Seal(seal),
             );
         }
@@ -180,7 +181,7 @@ impl Builder<'_> {
                 Action::StartRedis(redis),
             );
         }
-        if let Some(application) = self.ask_application()? {
+        if let Some(application) = self.ask_application(fences)? {
             steps.add(
                 super::APPLICATION,
                 "ask the application",

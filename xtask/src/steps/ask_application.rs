@@ -7,6 +7,7 @@ use infra::wait;
 use serde_json::{Value, json};
 
 use super::application::ask;
+use super::fence::external;
 use super::{Failure, Probe, World};
 use crate::plan::action::{ANSWER_SECONDS, AskApplication};
 
@@ -30,10 +31,16 @@ pub(super) fn apply(action: &AskApplication, world: &World<'_>) -> Result<Value,
     let content = wait::watch(world.runner.interrupt(), limit, EVERY, || {
         let left = deadline.saturating_duration_since(Instant::now()).as_secs();
         let answers = questions(action, world, left.clamp(1, ANSWER_SECONDS));
-        answers.map_err(|failure| complaint = Some(failure)).ok()
+        let restarted = answers.and_then(|answers| left_old(action, world).map(|()| answers));
+        restarted.map_err(|failure| complaint = Some(failure)).ok()
     });
     match (content, complaint) {
-        (Ok(answers), _) => Ok(json!({ "url": action.url, "answers": answers })),
+        (Ok(answers), _) => {
+            for fence in &action.open {
+                external::unwritten_since_cutover(fence, world)?;
+            }
+            Ok(json!({ "url": action.url, "answers": answers }))
+        }
         (Err(wait::Stopped::Interrupted), _) => Err(Failure::interrupted("ask the application")),
         (Err(wait::Stopped::TimedOut), complaint) => {
             let last =
@@ -61,6 +68,14 @@ pub(super) fn undo(_: &AskApplication, _: &World<'_>) -> Result<(), Failure> {
 /// The first answer that is not good.
 pub fn ask_once(action: &AskApplication, world: &World<'_>) -> Result<(), Failure> {
     questions(action, world, ANSWER_SECONDS).map(|_| ())
+}
+
+/// One that still works with an old database is content too. Where that cannot be closed, nobody else may be in it.
+fn left_old(action: &AskApplication, world: &World<'_>) -> Result<(), Failure> {
+    for fence in &action.open {
+        external::nobody_inside(fence, world)?;
+    }
+    Ok(())
 }
 
 fn questions(action: &AskApplication, world: &World<'_>, seconds: u64) -> Result<Vec<String>, Failure> {

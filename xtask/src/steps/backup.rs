@@ -124,7 +124,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     };
     let mut snapshot = Snapshot::open(&world.runner, &server, source)?;
     let facts = infra::postgres::facts::database(&world.runner, &server, source)?;
-    // Asked again behind the fence: nobody can prepare one now, and its rows would be in no archive.
+    // Its rows would be in no archive. An external source is still open: what is prepared from here on, its seal finds.
     if let Some(gid) = facts.prepared_transactions.first() {
         return Err(
             Failure::new(format!("transaction {gid:?} of {name} is prepared and not ended"))

@@ -4,6 +4,7 @@ mod address;
 mod bad_input;
 mod block;
 mod network;
+mod proof;
 mod upload;
 
 use infra::Secret;

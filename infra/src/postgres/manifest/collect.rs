@@ -59,6 +59,39 @@ pub fn collect(
     })
 }
 
+/// Takes the manifest of a database that is closed, over sessions that were inside before (at least one). As nobody can
+/// write there, each looks by itself. `maintenance` is a database that can be connected to.
+///
+/// # Errors
+/// As [`collect`].
+pub(in crate::postgres) fn collect_inside(
+    runner: &Runner,
+    server: &Server,
+    (maintenance, database): (&str, &str),
+    sessions: Vec<Session>,
+    on_table: &(dyn Fn(&TableProgress<'_>) + Sync),
+) -> Result<DatabaseManifest, CommandError> {
+    let what = format!(
+        "take the manifest of closed database {database} on {}",
+        server.label
+    );
+    Watch::over(runner, server, maintenance, |watch| {
+        let mut sessions: Vec<Session> = sessions.into_iter().map(|session| watch.adopt(session)).collect();
+        for session in &mut sessions {
+            session.anew(&what)?;
+        }
+        let workers = sessions.len();
+        let Some(first) = sessions.first_mut() else {
+            return Err(CommandError::Unreadable {
+                what: what.clone(),
+                why: "no session is inside".to_owned(),
+            });
+        };
+        let plan = Plan::make(first, &what, workers)?;
+        run(&plan, watch, sessions, on_table)?.assemble(&plan, &what)
+    })
+}
+
 /// The schema of a database without its data: no tables, rows, sequences or large objects. Fast on any size.
 ///
 /// # Errors

@@ -14,6 +14,8 @@ const SESSION_SQL: &str = concat!(
     include_str!("../../../sql/manifest_pins.sql"),
     include_str!("../../../sql/manifest_session.sql")
 );
+/// Ends the session's transaction and begins the next, which sees what was committed meanwhile.
+const ANEW_SQL: &str = concat!("COMMIT;\n", include_str!("../../../sql/manifest_session.sql"));
 const SNAPSHOT_SQL: &str = include_str!("../../../sql/manifest_snapshot.sql");
 
 /// How many last lines of psql's errors an error carries.
@@ -83,6 +85,15 @@ impl Session {
         }
         session.pid = opened.pid;
         Ok(session)
+    }
+
+    /// Begins a new transaction, with a snapshot of now.
+    ///
+    /// # Errors
+    /// As [`Session::ask`].
+    pub(in crate::postgres) fn anew(&mut self, what: &str) -> Result<(), CommandError> {
+        let _: Opened = self.ask(ANEW_SQL, what)?;
+        Ok(())
     }
 
     /// Process id of the server's side.

@@ -63,6 +63,7 @@ fn healthy() -> World {
         started: None,
         standby: false,
         own_port: None,
+        pooled: false,
         member_of: Vec::new(),
     };
     let facts = DatabaseFacts {

@@ -4,6 +4,7 @@ use infra::Cmd;
 use infra::site::{self, Site};
 use serde::{Deserialize, Serialize};
 
+use super::Fence;
 use crate::config::Probe;
 
 /// How long one answer may take, in seconds.
@@ -18,6 +19,9 @@ pub struct AskApplication {
     pub limit_seconds: u64,
     /// The questions.
     pub probes: Vec<Probe>,
+    /// Sources that stay open: an application that was not restarted is content with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<Fence>,
 }
 
 impl AskApplication {

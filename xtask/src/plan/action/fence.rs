@@ -105,6 +105,11 @@ impl Fence {
         }
     }
 
+    /// Whether an external source can be closed.
+    pub fn is_closable(&self) -> bool {
+        matches!(&self.fenced, Fenced::External(external) if external.closable)
+    }
+
     /// The reader as an instance.
     pub fn reader(&self) -> Instance {
         let reach = match &self.fenced {

@@ -19,6 +19,18 @@ pub struct Seal {
 }
 
 impl Seal {
+    /// What is done, for people.
+    pub fn title(&self) -> &'static str {
+        let closable = self.fences.iter().filter(|fence| fence.is_closable()).count();
+        match closable {
+            0 => "check that nothing was written to the external sources, which stay open",
+            n if n == self.fences.len() => "close the external sources",
+            _ => {
+                "close the external sources that may be closed, and check that nothing was written to the others"
+            }
+        }
+    }
+
     pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
         let close = |fence: &Fence| match &fence.fenced {
             Fenced::External(external) if external.closable => Some(external.instance.server(vault).psql(

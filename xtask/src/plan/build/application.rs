@@ -120,7 +120,7 @@ impl Builder<'_> {
     }
 
     /// The application, where it runs on this machine or elsewhere.
-    pub(super) fn ask_application(&self) -> anyhow::Result<Option<Action>> {
+    pub(super) fn ask_application(&self, fences: &[Fence]) -> anyhow::Result<Option<Action>> {
         let application = &self.settings.application;
         let Some(url) = application.address() else {
             return Ok(self.application()?.map(Action::CheckApplication));
@@ -129,6 +129,10 @@ impl Builder<'_> {
             url: url.to_owned(),
             limit_seconds: application.url_timeout_seconds,
             probes: application.probes.clone(),
+            open: super::sources::external(fences)
+                .into_iter()
+                .filter(|fence| !fence.is_closable())
+                .collect(),
         })))
     }
 

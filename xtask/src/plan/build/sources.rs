@@ -98,9 +98,9 @@ impl Builder<'_> {
         External {
             instance: Instance::of(server, SecretName::Source(name.to_owned())),
             // Where another database cannot be used, the one that is moved has to answer for itself.
-            maintenance_database: match seen.sessions {
-                Some(_) => servers::maintenance_database(source).to_owned(),
-                None => source.database.clone(),
+            maintenance_database: match seen.maintenance_problem {
+                None => servers::maintenance_database(source).to_owned(),
+                Some(_) => source.database.clone(),
             },
             closable,
             vouched: !closable && self.request.accept_unfenced,

@@ -1,5 +1,6 @@
 //! Every finding on a world made by hand: one where nothing is wrong, and one change at a time.
 
+mod external;
 mod onboarding;
 
 use serde_json::{Value, json};

@@ -1,12 +1,13 @@
 //! The fence of a source on a server that is not ours: sessions ended, the database closed, and proof from the server's own
 //! counters. Why it is done like this: `docs/adr/0009-external-fence.md`.
 
+mod proof;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
-use infra::postgres::activity::{self, Activity, SessionSeen, Sessions, Witness};
+use infra::postgres::activity::{self, SessionSeen, Sessions, Witness};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -29,6 +30,9 @@ struct Closed {
     /// Client sessions that there ever were when nobody was left; `None`: closing it was not finished.
     ever: Option<u64>,
     statistics_reset: Option<String>,
+    /// The transaction that closed it.
+    #[serde(default)]
+    door: String,
 }
 
 /// The external part of a fence.
@@ -64,7 +68,7 @@ pub(super) fn probe(fence: &Fence, external: &External, world: &World<'_>) -> Re
 /// Ends the sessions that our role may end. Who stays is a failure, unless a person vouches for them.
 pub(super) fn apply(fence: &Fence, external: &External, world: &World<'_>) -> Result<Value, Failure> {
     let before = look(fence, external, world)?;
-    let left = end_all(fence, external, world, None)?;
+    let left = end_all(fence, external, world, &[])?;
     if !left.is_empty() && !external.vouched {
         return Err(still_there(fence, &left));
     }
@@ -91,22 +95,18 @@ pub(super) fn undo(fence: &Fence, external: &External, world: &World<'_>) -> Res
     remember(world, &fence.database, None)
 }
 
-/// Closes the database, and proves that nothing was written since the counters of the backup. Where it cannot be closed,
-/// only the proof.
+/// Closes the database, and proves that it holds what its backup does. Where it cannot be closed, only the proof.
 pub(in crate::steps) fn seal(fence: &Fence, folder: &Path, world: &World<'_>) -> Result<(), Failure> {
     let external = of(fence)?;
-    let before = counters(fence, folder)?;
+    let backup = proof::backup(fence, folder)?;
     if !external.closable {
-        nothing_open(fence, &look(fence, external, world)?.others)?;
-        let server = external.instance.server(world.vault);
-        let after = activity::activity(&world.runner, &server, &fence.source_database)?;
-        return judge(fence, &before, &after);
+        return proof::while_open(fence, external, &backup, world);
     }
-    // A seal that was cut off: only somebody inside can read the counters, so begin anew.
+    // A seal that was cut off: only somebody inside can look, so begin anew.
     if !look(fence, external, world)?.allowed {
         open(fence, external, world)?;
     }
-    let sealed = close(fence, external, &before, world);
+    let sealed = close(fence, external, &backup, world);
     if sealed.is_err() {
         // The old world stays in charge. What cannot be opened now, `rollback` opens.
         let _ = undo(fence, external, world);
@@ -114,27 +114,43 @@ pub(in crate::steps) fn seal(fence: &Fence, folder: &Path, world: &World<'_>) ->
     sealed
 }
 
-fn close(fence: &Fence, external: &External, before: &Activity, world: &World<'_>) -> Result<(), Failure> {
+fn close(
+    fence: &Fence,
+    external: &External,
+    backup: &DatabaseBackup,
+    world: &World<'_>,
+) -> Result<(), Failure> {
     let server = external.instance.server(world.vault);
     let database = &fence.source_database;
-    let mut witness = Witness::open(&world.runner, &server, database)?;
+    let mut witness = Witness::open(&world.runner, &server, database, proof::WORKERS)?;
+    let ours = witness.pids();
     // Before the effect: going back opens what we closed, and nothing else.
     let unfinished = Closed {
         ever: None,
         statistics_reset: None,
+        door: String::new(),
     };
     remember(world, &fence.database, Some(unfinished))?;
     let what = format!("close database {database} of {}", server.label);
     let shut = activity::allow(database, false);
     server.execute(&world.runner, &external.maintenance_database, &shut, what)?;
-    let left = end_all(fence, external, world, Some(witness.pid()))?;
+    let left = end_all(fence, external, world, &ours)?;
     if !left.is_empty() {
         return Err(still_there(fence, &left));
     }
-    // Ended sessions have told what they wrote, and nobody else can come.
-    judge(fence, before, &witness.activity()?)?;
-    witness.close();
-    let left = end_all(fence, external, world, None)?;
+    // Ended sessions have told what they wrote, and nobody else can come: neither to write nor to prepare a transaction.
+    proof::nothing_prepared(fence, &look(fence, external, world)?.prepared)?;
+    proof::judge(fence, backup, &witness.activity()?)?;
+    let names = (external.maintenance_database.as_str(), database.as_str());
+    let now = witness.manifest(&world.runner, &server, names, &proof::progress(fence, world))?;
+    proof::same_content(fence, backup, &now)?;
+    // Whoever slipped in while the door fell shut may have written meanwhile.
+    let mut strangers = look(fence, external, world)?.others;
+    strangers.retain(|session| !ours.contains(&session.pid));
+    if !strangers.is_empty() {
+        return Err(still_there(fence, &strangers));
+    }
+    let left = end_all(fence, external, world, &[])?;
     if !left.is_empty() {
         return Err(still_there(fence, &left));
     }
@@ -142,6 +158,7 @@ fn close(fence: &Fence, external: &External, before: &Activity, world: &World<'_
     let done = Closed {
         ever: seen.ever,
         statistics_reset: seen.statistics_reset,
+        door: seen.door,
     };
     remember(world, &fence.database, Some(done))
 }
@@ -157,10 +174,41 @@ pub(in crate::steps) fn is_sealed(fence: &Fence, world: &World<'_>) -> Result<bo
     Ok(closed.get(&fence.database).is_some_and(|closed| {
         !seen.allowed
             && seen.others.is_empty()
+            && seen.prepared.is_empty()
+            && closed.door == seen.door
             && closed.ever.is_some()
             && closed.ever == seen.ever
             && closed.statistics_reset == seen.statistics_reset
     }))
+}
+
+/// Whether everybody has left a database that stays open, after the cutover.
+pub(in crate::steps) fn nobody_inside(fence: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    let others = look(fence, of(fence)?, world)?.others;
+    if others.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<String> = others.iter().take(SHOWN).map(ToString::to_string).collect();
+    Err(Failure::new(format!(
+        "{} sessions of others are still in the old database {}, which stays open: {}",
+        others.len(),
+        fence.source_database,
+        shown.join("; ")
+    )))
+}
+
+/// Whether a database that stays open still holds what its backup does, after the cutover.
+pub(in crate::steps) fn unwritten_since_cutover(fence: &Fence, world: &World<'_>) -> Result<(), Failure> {
+    let backup = proof::backup(fence, &world.run.backup())?;
+    let written = proof::quiet(fence, of(fence)?, &backup, world).err();
+    written.map_or(Ok(()), |failure| {
+        Err(Failure::new(format!(
+            "after the cutover somebody still works with the old database {}: {}",
+            fence.source_database, failure.message
+        ))
+        .hint("carry these rows over by hand, or go back: cargo xtask rollback")
+        .for_good())
+    })
 }
 
 /// The last look before the cutover. What is not sealed any more is sealed again, which proves the same.
@@ -168,60 +216,6 @@ pub(in crate::steps) fn unchanged(fence: &Fence, folder: &Path, world: &World<'_
     match is_sealed(fence, world)? {
         true => Ok(()),
         false => seal(fence, folder, world),
-    }
-}
-
-/// What the counters said just before the snapshot of the backup.
-fn counters(fence: &Fence, folder: &Path) -> Result<Activity, Failure> {
-    let backup = DatabaseBackup::read(folder, &fence.database)?;
-    let backup = backup.with_context(|| format!("there is no backup of {}", fence.database))?;
-    Ok(backup
-        .activity
-        .with_context(|| format!("the backup of {} holds no counters of writes", fence.database))?)
-}
-
-/// No counter knows what a transaction will have written when it commits.
-fn nothing_open(fence: &Fence, others: &[SessionSeen]) -> Result<(), Failure> {
-    let open: Vec<String> = others
-        .iter()
-        .filter(|session| session.in_transaction != Some(false))
-        .take(SHOWN)
-        .map(|session| format!("\n  {session}"))
-        .collect();
-    if open.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::new(format!(
-        "sessions of database {} of the source are in a transaction, or may be; what they commit later would be lost:{}",
-        fence.source_database,
-        open.concat()
-    ))
-    .hint("end them, then resume")
-    .hint("where only monitoring is connected: GRANT pg_read_all_stats TO ROLE, so that what it does can be seen"))
-}
-
-fn judge(fence: &Fence, before: &Activity, after: &Activity) -> Result<(), Failure> {
-    let database = &fence.source_database;
-    let again = "stop who writes, then: cargo xtask rollback, and migrate again";
-    match before.until(after) {
-        Ok(grown) if grown.is_empty() => Ok(()),
-        Ok(grown) => {
-            let shown: Vec<String> = grown.iter().take(SHOWN).map(|line| format!("\n  {line}")).collect();
-            Err(Failure::new(format!(
-                "database {database} of the source was written to after its backup of {}:{}\nthe copy lacks that; the old \
-                 server stays in charge",
-                before.taken_at,
-                shown.concat()
-            ))
-            .hint(again)
-            .for_good())
-        }
-        Err(why) => Err(Failure::new(format!(
-            "whether database {database} of the source was written to after its backup of {} cannot be told: {why}",
-            before.taken_at
-        ))
-        .hint(again)
-        .for_good()),
     }
 }
 
@@ -244,7 +238,7 @@ fn end_all(
     fence: &Fence,
     external: &External,
     world: &World<'_>,
-    except: Option<i32>,
+    except: &[i32],
 ) -> Result<Vec<SessionSeen>, Failure> {
     let server = external.instance.server(world.vault);
     let mut failed = None;
@@ -256,7 +250,7 @@ fn end_all(
                 return Some(Vec::new());
             }
         };
-        seen.retain(|session| Some(session.pid) != except);
+        seen.retain(|session| !except.contains(&session.pid));
         let ours: Vec<i32> = seen.iter().filter(|s| s.may_end).map(|s| s.pid).collect();
         if ours.is_empty() {
             return Some(seen);
@@ -280,7 +274,7 @@ fn end_all(
         ))),
         (None, Err(infra::wait::Stopped::TimedOut)) => {
             let mut left = look(fence, external, world)?.others;
-            left.retain(|session| Some(session.pid) != except);
+            left.retain(|session| !except.contains(&session.pid));
             Ok(left)
         }
     }
