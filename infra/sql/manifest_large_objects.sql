@@ -14,6 +14,6 @@ WITH page AS (
 )
 SELECT jsonb_build_object(
     'count', (SELECT count(*) FROM pg_largeobject_metadata),
-    'first', coalesce(sum(hashtextextended(text COLLATE "C", 1)), 0)::text,
-    'second', coalesce(sum(hashtextextended(text COLLATE "C", 2)), 0)::text)
+    'first', concat(coalesce(sum(hashtextextended(text COLLATE "C", 1)), 0)),
+    'second', concat(coalesce(sum(hashtextextended(text COLLATE "C", 2)), 0)))
 FROM piece;

@@ -17,6 +17,6 @@ WITH handle AS MATERIALIZED (
 )
 SELECT jsonb_build_object(
     'count', (SELECT count(*) FROM pg_largeobject_metadata),
-    'first', coalesce(sum(hashtextextended(text COLLATE "C", 1)), 0)::text,
-    'second', coalesce(sum(hashtextextended(text COLLATE "C", 2)), 0)::text)
+    'first', concat(coalesce(sum(hashtextextended(text COLLATE "C", 1)), 0)),
+    'second', concat(coalesce(sum(hashtextextended(text COLLATE "C", 2)), 0)))
 FROM piece;

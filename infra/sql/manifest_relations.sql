@@ -1,11 +1,11 @@
 -- Every relation that holds rows, partitioned tables and foreign tables included: its kind, size, columns with the base
--- type that decides how a value is hashed, and its primary key. Left out: system and temporary schemas, TOAST, and
+-- type that decides how a value is hashed and the function that prints it, and its primary key. Left out: system and temporary schemas, TOAST, and
 -- members of extensions except their configuration tables (pg_dump dumps the rows that match `filter`).
 -- PostgreSQL 14 and later.
-WITH RECURSIVE base (typ, base, next, kind) AS (
-    SELECT oid, oid, typbasetype, typtype FROM pg_type
+WITH RECURSIVE base (typ, base, next, kind, output) AS (
+    SELECT oid, oid, typbasetype, typtype, typoutput FROM pg_type
     UNION ALL
-    SELECT base.typ, t.oid, t.typbasetype, t.typtype
+    SELECT base.typ, t.oid, t.typbasetype, t.typtype, t.typoutput
     FROM base
     JOIN pg_type AS t ON t.oid = base.next
     WHERE base.kind = 'd'
@@ -35,13 +35,15 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
         pg_relation_size(c.oid) / current_setting('block_size')::bigint ELSE 0 END,
     'bytes', CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid) ELSE 0 END,
     'columns', (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'base', base.base::regtype::text)
+        SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'base', base.base::regtype::text,
+            'output', base.output::text, 'generated', a.attgenerated <> '')
             ORDER BY a.attname COLLATE "C"), '[]')
         FROM pg_attribute AS a
         JOIN base ON base.typ = a.atttypid AND base.kind <> 'd'
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
     'key', (
-        SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'base', base.base::regtype::text)
+        SELECT coalesce(jsonb_agg(jsonb_build_object('name', a.attname, 'base', base.base::regtype::text,
+            'output', base.output::text, 'generated', a.attgenerated <> '')
             ORDER BY k.place), '[]')
         FROM pg_index AS i
         CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k (attnum, place)

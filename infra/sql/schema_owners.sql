@@ -1,7 +1,9 @@
 -- Who owns what, and who may do what with it (classes owners and privileges). Privileges are the effective ones: no ACL
 -- means the default, spelled out, so that "never granted" equals "granted as by default". The owner shows as `(owner)`
 -- and without MAINTAIN, which every owner has since 17 and nobody before. Schema public shows as `default` while it is
--- as initdb made it: 15 changed both its owner and its privileges. Grantors are left out. PostgreSQL 14 and later.
+-- as initdb made it: 15 changed both its owner and its privileges. Grantors are left out. There may be millions of large
+-- objects: of those each owner, and each set of privileges, shows with their number and a sum over which they are.
+-- PostgreSQL 14 and later.
 WITH object (kind, class, oid, objsub, schema, name, suffix, owner, acl, acltype) AS (
     SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
             WHEN 'f' THEN 'foreign table' ELSE 'table' END,
@@ -89,6 +91,16 @@ WITH object (kind, class, oid, objsub, schema, name, suffix, owner, acl, acltype
     CROSS JOIN LATERAL aclexplode(d.defaclacl) AS x
     WHERE NOT (x.grantee = d.defaclrole AND x.privilege_type = 'MAINTAIN')
     GROUP BY 1, 2, 3, 4
+), large (oid, class, who) AS (
+    SELECT oid, 'owners', pg_get_userbyid(lomowner) FROM pg_largeobject_metadata
+    UNION ALL
+    SELECT m.oid, 'privileges', concat_ws(' ', CASE WHEN x.grantee = m.lomowner THEN '(owner)'
+            WHEN x.grantee = 0 THEN 'public' ELSE pg_get_userbyid(x.grantee) END,
+        string_agg(x.privilege_type || CASE WHEN x.is_grantable AND x.grantee <> m.lomowner THEN '*' ELSE '' END, ' '
+            ORDER BY x.privilege_type COLLATE "C"))
+    FROM pg_largeobject_metadata AS m
+    CROSS JOIN LATERAL aclexplode(coalesce(m.lomacl, acldefault('L', m.lomowner))) AS x
+    GROUP BY m.oid, m.lomowner, x.grantee
 )
 SELECT coalesce(jsonb_agg(row), '[]')
 FROM (
@@ -104,4 +116,10 @@ FROM (
         'suffix', g.suffix, 'facts', jsonb_object_agg(g.grantee, g.privileges))
     FROM granted AS g
     GROUP BY g.kind, g.id, g.suffix
+    UNION ALL
+    SELECT jsonb_build_object('class', class, 'prefix', 'large objects', 'id', '[]'::jsonb, 'facts',
+        jsonb_object_agg(who, said))
+    FROM (SELECT class, who, count(*) || ' objects, sum ' || sum(hashoidextended(oid, 1)) AS said
+        FROM large GROUP BY class, who) AS l
+    GROUP BY class
 ) AS rows;

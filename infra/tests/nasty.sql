@@ -122,12 +122,48 @@ CREATE SERVER far FOREIGN DATA WRAPPER fw;
 CREATE FOREIGN TABLE far_table (a int) SERVER far;
 CREATE USER MAPPING FOR "app owner" SERVER far OPTIONS (password 'hush hush');
 
+-- Casts that leave something out have no say in what a value is.
+CREATE TYPE money2 AS (amount numeric, cur text);
+CREATE DOMAIN price AS money2;
+CREATE FUNCTION currency(money2) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT ($1).cur';
+CREATE CAST (money2 AS text) WITH FUNCTION currency(money2) AS IMPLICIT;
+CREATE FUNCTION nothing(numeric) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT '0'$$;
+CREATE CAST (numeric AS text) WITH FUNCTION nothing(numeric);
+CREATE TABLE priced (article money2 PRIMARY KEY, price price, history price[]);
+INSERT INTO priced SELECT ROW (i, 'EUR')::money2, ROW (i, 'EUR')::price, ARRAY [ROW (i, 'EUR')::price]
+FROM generate_series(1, 5) AS i;
+INSERT INTO priced VALUES (ROW (6, 'EUR'), NULL, NULL), (ROW (7, 'EUR'), ROW (NULL, NULL), '{}');
+
+-- Expressions that print differently after a restore, and casts and qualifiers that mean something.
+CREATE TABLE loose (
+    id int PRIMARY KEY CHECK (id BETWEEN 0 AND 99 AND id <> 50),
+    n int CHECK (n BETWEEN 0 AND 9 OR n > 99),
+    a text,
+    b text,
+    v varchar(5),
+    at timestamptz DEFAULT now()::date,
+    ts timestamp,
+    CHECK (a NOT IN (v, 'x') AND a = ANY (ARRAY ['q', v])),
+    CHECK (v IN ('a', 'b') AND n BETWEEN 1 AND 5 AND NOT (id BETWEEN 7 AND 8 AND n = 1))
+);
+CREATE UNIQUE INDEX loose_day ON loose ((ts::date));
+CREATE VIEW ordered AS SELECT o.a::int < o.b::int AS less FROM loose AS o
+    WHERE o.v IN ('a', 'b') AND o.id BETWEEN 1 AND 2 AND EXISTS (SELECT 1 FROM loose AS i WHERE i.n = o.id);
+CREATE VIEW self_joined AS SELECT x.a FROM loose AS x JOIN loose AS y ON y.n = x.id;
+CREATE POLICY less ON loose USING (a::int < b::int);
+CREATE FUNCTION twice(x text) RETURNS text LANGUAGE sql IMMUTABLE RETURN (x::int)::text;
+CREATE STATISTICS of_expressions ON (lower(v)), (v IN ('a', 'b')) FROM loose;
+CREATE TEXT SEARCH CONFIGURATION search (COPY = simple);
+CREATE COLLATION other (locale = 'C');
+
 CREATE SEQUENCE "Seq 1" INCREMENT 5;
 SELECT nextval('"Seq 1"'), nextval('"Seq 1"') \g (format=unaligned tuples_only)
 COMMENT ON TABLE nokey IS 'it''s';
 COMMENT ON COLUMN "My Schema"."Täble ""q"" x".v IS 'Ünï';
 SELECT lo_from_bytea(4242, decode(repeat('ab', 5000), 'hex')), lo_create(4243), lo_from_bytea(4244, '\x00');
 SELECT lo_put(4244, 100000, '\x01ff');
+ALTER LARGE OBJECT 4243 OWNER TO "app owner";
+GRANT SELECT ON LARGE OBJECT 4244 TO "Reader Ünï";
 ALTER DATABASE :"DBNAME" SET work_mem = '8MB';
 ALTER ROLE "app owner" IN DATABASE :"DBNAME" SET "app.secret" = 'hush hush';
 ALTER DEFAULT PRIVILEGES FOR ROLE "app owner" IN SCHEMA app GRANT SELECT ON TABLES TO "Reader Ünï";

@@ -33,7 +33,10 @@ pub use facts::{
 pub use relation::shown as display_name;
 
 /// Number of the checksum's and the document's form. Manifests of different forms cannot be compared.
-pub const FORMAT: u32 = 1;
+///
+/// 2: values as the output function of their type prints them, the sign of zero, more about objects of rare kinds, and
+/// owners and privileges of large objects.
+pub const FORMAT: u32 = 2;
 
 /// The oldest major version that can be asked: `hash_record_extended` and ctid range scans came with it.
 pub const OLDEST_MAJOR: u32 = 14;

@@ -20,6 +20,7 @@ pub fn differs_from_backup(old: &Fence, world: &World<'_>) -> Result<Vec<Differe
             old.database
         )));
     };
+    backup.manifest.comparable().map_err(Failure::new)?;
     let old = readable(old, world)?;
     let found = fence::apply(&old, world)
         .and_then(|_| fence::verify(&old, world))

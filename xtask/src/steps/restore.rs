@@ -99,6 +99,7 @@ fn one(
         drop_incoming(action, &server, &incoming, world)?;
     }
     let wanted = &expected(action, database, &backup);
+    wanted.comparable().map_err(Failure::new)?;
     let create = action.create(
         database,
         &Locale {

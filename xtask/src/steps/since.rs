@@ -39,6 +39,7 @@ pub fn written_since(
                 "what {name} held before the cutover was never recorded"
             )));
         };
+        before.comparable().map_err(Failure::new)?;
         let now = manifest::collect(
             &world.runner,
             &server,

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::KeyRange;
+use super::checksum::row_hash;
 use super::examples::{Example, Examples, State, relation};
-use super::relation::{Relation, shown};
+use super::relation::{Column, Relation, shown};
 use super::session::PINS_SQL;
 use crate::command::{CommandError, Runner};
 use crate::postgres::quote::ident;
@@ -145,6 +146,31 @@ impl Rows {
                 self.columns, self.text
             )
         };
+        // Since the archive the table may have gained columns, which it says nothing about, and lost others. What is
+        // computed can be compared as long as it is computed from the same.
+        let archived = names(&self.columns);
+        let has = |column: &Column| archived.is_empty() || archived.contains(&column.name);
+        let is_new = |column: &&Column| !column.generated && !has(column);
+        let gained: Vec<&Column> = relation.columns.iter().filter(is_new).collect();
+        let compared: Vec<Column> = relation
+            .columns
+            .iter()
+            .filter(|column| has(column) || (column.generated && gained.is_empty()))
+            .cloned()
+            .collect();
+        let gained = gained
+            .iter()
+            .map(|column| format!("ALTER COLUMN {} DROP NOT NULL", ident(&column.name)));
+        let lost = archived
+            .iter()
+            .filter(|name| !relation.columns.iter().any(|column| column.name == **name))
+            .map(|name| format!("ADD COLUMN {} text", ident(name)));
+        let changes: Vec<String> = gained.chain(lost).collect();
+        let alter = if changes.is_empty() {
+            String::new()
+        } else {
+            format!("ALTER TABLE pg_temp.expected {};\n", changes.join(", "))
+        };
         let condition = match &self.ranges {
             Some((lead, ranges)) => {
                 let one = |(from, to): &(i64, i64)| format!("{} BETWEEN {from} AND {to}", ident(lead));
@@ -156,7 +182,7 @@ impl Rows {
             format!(
                 "SELECT {} AS k, {} AS h FROM {from} {restriction}",
                 relation.key_texts(),
-                super::checksum::row_hash(&relation.columns)
+                row_hash(&compared)
             )
         };
         let (e, a) = (
@@ -165,7 +191,7 @@ impl Rows {
         );
         format!(
             "{PINS_SQL}\nBEGIN;\n\
-             CREATE TEMP TABLE expected (LIKE {table} INCLUDING GENERATED) ON COMMIT DROP;\n{copy}\
+             CREATE TEMP TABLE expected (LIKE {table} INCLUDING GENERATED) ON COMMIT DROP;\n{alter}{copy}\
              SELECT coalesce(jsonb_agg(jsonb_build_array(to_jsonb(k), state)), '[]') FROM (\
              SELECT k, CASE WHEN a.h IS NULL THEN 'missing' WHEN e.h IS NULL THEN 'extra' ELSE 'changed' END AS state \
              FROM ({e}) AS e FULL JOIN ({a}) AS a USING (k) \

@@ -1,7 +1,7 @@
 //! How rows become a checksum.
 //!
 //! Every row becomes 64 bits on the server: `hash_record_extended(ROW(columns by name), seed)`. Columns whose hash keeps
-//! every bit of the value go in as they are; all others as text under pinned settings (`sql/manifest_session.sql`). The
+//! every bit of the value go in as they are; most others as text under pinned settings (`sql/manifest_pins.sql`). The
 //! checksum is two sums, modulo 2^64, of two different hashes of these 64 bits, so the order of rows does not matter,
 //! parts of a table can be added up, and a row that comes twice counts twice.
 //!
@@ -13,10 +13,15 @@
 //! `hash_record_extended` (14) is the support function of `record_ops` and bound by the same promise. They differ
 //! between little-endian and big-endian machines for floating point numbers.
 //!
-//! **Which types go in as they are?** Only those whose hash takes in every bit. Not `bigint` and `timestamp`: folded to
-//! 32 bits first. Not `numeric`: sign and trailing zeros do not count. Not `jsonb`, arrays, ranges, `interval`: equal
-//! values may look different. Not enums: their hash is over the OID. Among floating point numbers 0 and -0 count as
-//! equal. Seeds are not 0: NULL hashes to 0, and so would the number 0 with seed 0.
+//! **Which types go in as they are?** Only those whose hash takes in every bit. Not `numeric`: sign and trailing zeros do
+//! not count. Not `jsonb`, arrays, ranges, `interval`: equal values may look different. Not enums: their hash is over the
+//! OID. The hash of `bigint` and `timestamp` folds to 32 bits first, so the former goes in as two halves, the latter as
+//! the bytes of the wire protocol, which are cheaper than its text. Among floating point numbers 0 and -0 have one hash,
+//! so a zero goes in as text as well. Seeds are not 0: NULL hashes to 0, and so would the number 0 with seed 0.
+//!
+//! **Which text?** What the type's output function prints, called by its name, as pg_dump's `COPY` does. `x::text` would
+//! go through a cast that somebody made for the type, and such a cast may leave out half of the value. It costs the same:
+//! without such a cast PostgreSQL itself makes `textin(output(x))` of `x::text`.
 //!
 //! **Why hash the hash?** `hash_record_extended` is linear in its columns' hashes (times 31, plus the next), so without
 //! a second hash two rows that exchange the values of one column would give the same sum. `hashint8extended` folds to 32
@@ -37,6 +42,9 @@ use crate::postgres::quote::ident;
 
 const COLUMNS_SEED: u32 = 7;
 const KEY_SEED: u32 = 3;
+
+/// More columns than this leave no room for a second entry each in a row of at most 1664.
+const WIDE: usize = 800;
 
 /// A checksum over rows: two 64-bit sums, written as 32 hexadecimal digits. That of no rows is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -106,25 +114,43 @@ pub(super) fn key_hash(columns: &[Column]) -> String {
     record_hash(columns, KEY_SEED)
 }
 
-/// SQL for the two sums over a column `h` of row hashes.
-pub(super) const SUMS: &str = "sum(hashfloat8extended((h >> 11)::float8, 1))::text, \
-                               sum(hashfloat8extended((h & 9007199254740991)::float8, 2))::text";
+/// SQL for the two sums over a column `h` of row hashes, as text: `concat` asks no cast either.
+pub(super) const SUMS: &str = "concat(sum(hashfloat8extended((h >> 11)::float8, 1))), \
+                               concat(sum(hashfloat8extended((h & 9007199254740991)::float8, 2)))";
 
 fn record_hash(columns: &[Column], seed: u32) -> String {
-    let columns: Vec<String> = columns.iter().map(value).collect();
+    let wide = columns.len() > WIDE;
+    let columns: Vec<String> = columns.iter().map(|column| value(column, wide)).collect();
     format!("hash_record_extended(ROW({}), {seed})", columns.join(", "))
 }
 
 /// SQL for the hashed form of a column. The cast to the base type takes domains away; it costs nothing otherwise.
-fn value(column: &Column) -> String {
+fn value(column: &Column, wide: bool) -> String {
     let name = ident(&column.name);
     match column.base.as_str() {
-        "boolean" | "smallint" | "integer" | "oid" | "date" | "real" | "double precision" | "uuid" => {
+        "boolean" | "smallint" | "integer" | "oid" | "date" | "uuid" | "bytea" => {
             format!("{name}::{}", column.base)
         }
-        // The cast from char(n) to text would drop trailing blanks.
-        "character" => format!("textin(bpcharout({name})) COLLATE \"C\""),
-        _ => format!("{name}::text COLLATE \"C\""),
+        "bigint" if !wide => {
+            format!("({name}::bigint >> 32)::integer, ({name}::bigint & 4294967295)::oid")
+        }
+        "timestamp without time zone" => format!("timestamp_send({name})"),
+        "timestamp with time zone" => format!("timestamptz_send({name})"),
+        "real" | "double precision" if !wide => {
+            let (number, zero) = (format!("{name}::{}", column.base), text(column));
+            format!("{number}, CASE WHEN {number} = '0' THEN {zero} END")
+        }
+        _ => format!("{} COLLATE \"C\"", text(column)),
+    }
+}
+
+/// SQL for a column's value as text, in a way that no cast has a say in.
+pub(super) fn text(column: &Column) -> String {
+    let name = ident(&column.name);
+    match column.base.as_str() {
+        // The bytes are the text already, and PostgreSQL lets nobody replace these casts.
+        "text" | "character varying" => format!("{name}::text"),
+        _ => format!("textin({}({name}))", column.output),
     }
 }
 
@@ -156,16 +182,47 @@ mod tests {
     }
 
     #[test]
-    fn types_whose_hash_loses_bits_go_in_as_text() {
-        let column = |base: &str| Column {
+    fn types_whose_hash_loses_bits_go_in_as_their_output_function_prints_them() {
+        let column = |base: &str, output: &str| Column {
             name: "a\"b".to_owned(),
             base: base.to_owned(),
+            output: output.to_owned(),
+            generated: false,
         };
-        assert_eq!(value(&column("integer")), "\"a\"\"b\"::integer");
-        assert_eq!(value(&column("bigint")), "\"a\"\"b\"::text COLLATE \"C\"");
-        assert_eq!(
-            value(&column("character")),
-            "textin(bpcharout(\"a\"\"b\")) COLLATE \"C\""
-        );
+        for (base, output, expected) in [
+            ("integer", "int4out", r#""a""b"::integer"#),
+            (
+                "bigint",
+                "int8out",
+                r#"("a""b"::bigint >> 32)::integer, ("a""b"::bigint & 4294967295)::oid"#,
+            ),
+            (
+                "numeric",
+                "numeric_out",
+                r#"textin(numeric_out("a""b")) COLLATE "C""#,
+            ),
+            (
+                "character",
+                "bpcharout",
+                r#"textin(bpcharout("a""b")) COLLATE "C""#,
+            ),
+            ("text", "textout", r#""a""b"::text COLLATE "C""#),
+            (
+                "public.money2",
+                "record_out",
+                r#"textin(record_out("a""b")) COLLATE "C""#,
+            ),
+            (
+                "real",
+                "float4out",
+                r#""a""b"::real, CASE WHEN "a""b"::real = '0' THEN textin(float4out("a""b")) END"#,
+            ),
+        ] {
+            assert_eq!(value(&column(base, output), false), expected);
+        }
+        for (base, output) in [("real", "float4out"), ("bigint", "int8out")] {
+            let one = format!(r#"textin({output}("a""b")) COLLATE "C""#);
+            assert_eq!(value(&column(base, output), true), one);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Buckets, Checksum};
+use super::{Buckets, Checksum, FORMAT};
 
 /// What must be true of a copy of this database. Maps are ordered, so the same facts are the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,21 @@ pub struct DatabaseManifest {
 }
 
 impl DatabaseManifest {
+    /// Whether this version of the tool can compare it with what it takes itself.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn comparable(&self) -> Result<(), String> {
+        if self.format == FORMAT {
+            return Ok(());
+        }
+        Err(format!(
+            "the manifest of {} was taken by another version of this tool (form {}, this version's is {FORMAT}), and rows \
+             are counted otherwise there; use that version, or take the manifest again",
+            self.database, self.format
+        ))
+    }
+
     /// Rows of all tables, each once: a partitioned table's are its partitions'.
     pub fn rows(&self) -> u64 {
         let own = self

@@ -1,12 +1,21 @@
 //! Whether two printed SQL expressions say the same.
 //!
-//! PostgreSQL prints expressions from their parsed form, and the print of a re-parsed print is not always the same text:
-//! `status IN ('a', 'b')` over a varchar column comes back as `((status)::text = ANY ((ARRAY['a'::character varying,
-//! 'b'::character varying])::text[]))` and after one dump and restore as `((status)::text = ANY (ARRAY[('a'::character
-//! varying)::text, ('b'::character varying)::text]))`. Versions differ as well: 16 prints the columns of a view over one
-//! table without the table's name. So white space, casts, parentheses around a single thing and, in views, the
-//! qualifiers of names do not count. What this hides - a changed cast, a column of another table of the same view - is
-//! nothing that a dump and a restore can produce.
+//! PostgreSQL prints expressions from their parsed form, and the print of a re-parsed print is not always the same text.
+//! Tried with some hundred kinds of expressions from 15 to 18, three things change, and only these do not count here:
+//!
+//! - The cast of a whole array goes to its elements: `status IN ('a', other)` over varchar columns comes back as
+//!   `(ARRAY['a'::character varying, other])::text[]` and after a dump and a restore as
+//!   `ARRAY[('a'::character varying)::text, (other)::text]`.
+//! - AND within AND loses its parentheses, and OR within OR: `a BETWEEN 1 AND 2 AND b` is `(((a >= 1) AND (a <= 2)) AND b)`
+//!   first and `((a >= 1) AND (a <= 2) AND b)` then.
+//! - Before 16 the columns of a view over one relation carry its name; since then they do not, except in subqueries.
+//!
+//! White space and parentheses around a single thing do not count either. Casts and all other qualifiers do: `now()` is
+//! not `now()::date`, and in a self-join `x.a` is not `y.a`.
+
+mod views;
+
+use views::without_single_relation;
 
 /// A piece of SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +64,9 @@ const BEFORE_GROUP: [&str; 30] = [
     "with",
 ];
 
+/// Words after which a condition in parentheses may stand.
+const BEFORE_CONDITION: [&str; 8] = ["check", "where", "when", "having", "on", "return", "then", "else"];
+
 /// Words that may follow the first word of a type name.
 const TYPE_TAIL: [&str; 9] = [
     "varying",
@@ -68,14 +80,17 @@ const TYPE_TAIL: [&str; 9] = [
     "month",
 ];
 
-/// The text without what does not count; `qualifiers` keeps `table.` before names.
-pub(super) fn normal(text: &str, qualifiers: bool) -> String {
-    let mut tokens = without_casts(tokens(text));
-    if !qualifiers {
-        tokens = without_qualifiers(tokens);
+/// The text without what does not count; `of_views` takes the name of a single relation away, as 16 and later do.
+pub(super) fn normal(text: &str, of_views: bool) -> String {
+    let mut tokens = tokens(text);
+    if of_views {
+        tokens = without_single_relation(tokens);
     }
-    while let Some(shorter) = without_one_group(&tokens) {
-        tokens = shorter;
+    while let Some(other) = with_one_cast_inside(&tokens)
+        .or_else(|| without_one_group(&tokens))
+        .or_else(|| without_one_nested_list(&tokens))
+    {
+        tokens = other;
     }
     let words: Vec<String> = tokens
         .iter()
@@ -86,6 +101,16 @@ pub(super) fn normal(text: &str, qualifiers: bool) -> String {
         })
         .collect();
     words.join(" ").trim_end_matches([' ', ';']).to_owned()
+}
+
+/// The language and region of an ICU locale, without keywords: 16 and later write `de_DE@collation=phonebook` as
+/// `de-DE-u-co-phonebk`.
+pub(super) fn language(locale: &str) -> String {
+    let end = locale.find('@').or_else(|| locale.find("-u-"));
+    match locale[..end.unwrap_or(locale.len())].replace('_', "-").as_str() {
+        "" | "root" => "und".to_owned(),
+        language => language.to_owned(),
+    }
 }
 
 fn tokens(text: &str) -> Vec<Token> {
@@ -137,49 +162,133 @@ fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-/// Removes `::type`, with its modifier, its further words and `[]`.
-fn without_casts(tokens: Vec<Token>) -> Vec<Token> {
-    let mut kept = Vec::with_capacity(tokens.len());
-    let mut rest = tokens.into_iter().peekable();
-    while let Some(token) = rest.next() {
-        if token != Token::Cast {
-            kept.push(token);
-            continue;
-        }
-        rest.next_if(|t| matches!(t, Token::Word(_)));
-        while rest.next_if_eq(&Token::Sign('.')).is_some() {
-            rest.next_if(|t| matches!(t, Token::Word(_)));
-        }
-        loop {
-            if rest.next_if_eq(&Token::Sign('(')).is_some() {
-                while rest.next().is_some_and(|t| t != Token::Sign(')')) {}
-            } else if rest.next_if_eq(&Token::Sign('[')).is_some() {
-                rest.next_if(|t| *t != Token::Sign(']'));
-                rest.next_if_eq(&Token::Sign(']'));
-            } else if rest
-                .next_if(|t| matches!(t, Token::Word(w) if TYPE_TAIL.contains(&w.as_str())))
-                .is_none()
-            {
-                break;
-            }
-        }
+impl Token {
+    fn is_word(&self, words: &[&str]) -> bool {
+        matches!(self, Self::Word(word) if words.contains(&word.to_lowercase().as_str()))
     }
-    kept
 }
 
-/// Removes every `name .` before a name.
-fn without_qualifiers(tokens: Vec<Token>) -> Vec<Token> {
-    let mut kept: Vec<Token> = Vec::with_capacity(tokens.len());
-    for token in tokens {
-        let qualified = matches!(token, Token::Word(_) | Token::Sign('*'))
-            && kept.last() == Some(&Token::Sign('.'))
-            && matches!(kept.iter().rev().nth(1), Some(Token::Word(_)));
-        if qualified {
-            kept.truncate(kept.len() - 2);
-        }
-        kept.push(token);
+/// Where the type name that begins at `from` ends: its further words, modifier and `[]` included.
+fn end_of_type(tokens: &[Token], from: usize) -> usize {
+    let is_word = |at: usize| matches!(tokens.get(at), Some(Token::Word(_)));
+    let mut end = from + usize::from(is_word(from));
+    while tokens.get(end) == Some(&Token::Sign('.')) && is_word(end + 1) {
+        end += 2;
     }
-    kept
+    loop {
+        end = match tokens.get(end) {
+            Some(Token::Sign('(')) => closing(tokens, end).map_or(tokens.len(), |close| close + 1),
+            Some(Token::Sign('[')) if tokens.get(end + 1) == Some(&Token::Sign(']')) => end + 2,
+            Some(token) if token.is_word(&TYPE_TAIL) => end + 1,
+            _ => return end,
+        };
+    }
+}
+
+/// The place of the sign that closes the bracket at `open`.
+fn closing(tokens: &[Token], open: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, token) in tokens.iter().enumerate().skip(open) {
+        match token {
+            Token::Sign('(' | '[') => depth += 1,
+            Token::Sign(')' | ']') => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// The places of tokens that stand in no bracket.
+fn outside(tokens: &[Token]) -> impl Iterator<Item = usize> {
+    let mut depth = 0_usize;
+    tokens.iter().enumerate().filter_map(move |(at, token)| {
+        match token {
+            Token::Sign('(' | '[') => depth += 1,
+            Token::Sign(')' | ']') => depth = depth.saturating_sub(1),
+            _ if depth == 0 => return Some(at),
+            _ => {}
+        }
+        None
+    })
+}
+
+/// Gives the cast of the first array constructor to its elements, as PostgreSQL's parser does.
+fn with_one_cast_inside(tokens: &[Token]) -> Option<Vec<Token>> {
+    (0..tokens.len()).find_map(|start| {
+        if !tokens[start].is_word(&["array"]) || tokens.get(start + 1) != Some(&Token::Sign('[')) {
+            return None;
+        }
+        let close = closing(tokens, start + 1)?;
+        let grouped = start > 0
+            && tokens[start - 1] == Token::Sign('(')
+            && groups(tokens, start - 1)
+            && tokens.get(close + 1) == Some(&Token::Sign(')'));
+        let (from, cast) = if grouped {
+            (start - 1, close + 2)
+        } else {
+            (start, close + 1)
+        };
+        let elements = &tokens[start + 2..close];
+        if elements.is_empty() || tokens.get(cast) != Some(&Token::Cast) {
+            return None;
+        }
+        let end = end_of_type(tokens, cast + 1);
+        let array_type = &tokens[cast + 1..end];
+        let element_type = array_type.strip_suffix(&[Token::Sign('['), Token::Sign(']')])?;
+        let mut result = tokens[..from].to_vec();
+        result.extend_from_slice(&tokens[start..start + 2]);
+        for (number, element) in separated(elements).into_iter().enumerate() {
+            if number > 0 {
+                result.push(Token::Sign(','));
+            }
+            let inner = matches!(element, [word, Token::Sign('['), ..] if word.is_word(&["array"]));
+            result.push(Token::Sign('('));
+            result.extend_from_slice(element);
+            result.extend([Token::Sign(')'), Token::Cast]);
+            result.extend_from_slice(if inner { array_type } else { element_type });
+        }
+        result.push(Token::Sign(']'));
+        result.extend_from_slice(&tokens[end..]);
+        Some(result)
+    })
+}
+
+/// The parts between commas that stand in no bracket.
+fn separated(tokens: &[Token]) -> Vec<&[Token]> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    for comma in outside(tokens).filter(|at| tokens[*at] == Token::Sign(',')) {
+        parts.push(&tokens[from..comma]);
+        from = comma + 1;
+    }
+    parts.push(&tokens[from..]);
+    parts
+}
+
+/// Removes the first parentheses around an AND list within an AND list, or an OR list within an OR list.
+fn without_one_nested_list(tokens: &[Token]) -> Option<Vec<Token>> {
+    (0..tokens.len()).find_map(|start| {
+        let close = (tokens[start] == Token::Sign('(')).then(|| closing(tokens, start))??;
+        let before = start.checked_sub(1).map(|at| &tokens[at]);
+        let after = tokens.get(close + 1);
+        let inside = &tokens[start + 1..close];
+        let is_nested = |word: &str, other: &str| {
+            let is = |token: Option<&Token>| token.is_some_and(|token| token.is_word(&[word]));
+            let opens = before.is_none_or(|t| *t == Token::Sign('(') || t.is_word(&BEFORE_CONDITION));
+            let ends = after.is_none_or(|t| *t == Token::Sign(')'));
+            let words = || outside(inside).map(|at| &inside[at]);
+            ((is(before) && (is(after) || ends)) || (opens && is(after)))
+                && words().any(|token| token.is_word(&[word]))
+                && !words().any(|token| token.is_word(&[other, "select", "between"]))
+        };
+        if !(is_nested("and", "or") || is_nested("or", "and")) {
+            return None;
+        }
+        Some([&tokens[..start], inside, &tokens[close + 1..]].concat())
+    })
 }
 
 /// Removes the first pair of parentheses that groups a single thing; `None` when there is none.
@@ -190,13 +299,16 @@ fn without_one_group(tokens: &[Token]) -> Option<Vec<Token>> {
             Token::Sign('(') => open.push(end),
             Token::Sign(')') => {
                 let start = open.pop()?;
-                let groups = match start.checked_sub(1).map(|before| &tokens[before]) {
-                    Some(Token::Word(word)) => BEFORE_GROUP.contains(&word.to_lowercase().as_str()),
-                    _ => true,
+                let inside = &tokens[start + 1..end];
+                // `(a).b` is a field of a, `a.b` a column of a; `(x::t)[1]` is not `x::t[1]`.
+                let single = match tokens.get(end + 1) {
+                    Some(Token::Sign('.')) => false,
+                    Some(Token::Sign('[')) => is_single(inside),
+                    _ => is_single(without_last_casts(inside)),
                 };
-                if groups && is_single(&tokens[start + 1..end]) {
+                if groups(tokens, start) && single {
                     let mut shorter = tokens[..start].to_vec();
-                    shorter.extend_from_slice(&tokens[start + 1..end]);
+                    shorter.extend_from_slice(inside);
                     shorter.extend_from_slice(&tokens[end + 1..]);
                     return Some(shorter);
                 }
@@ -205,6 +317,31 @@ fn without_one_group(tokens: &[Token]) -> Option<Vec<Token>> {
         }
     }
     None
+}
+
+/// Whether the parenthesis at `open` groups; otherwise it holds arguments.
+fn groups(tokens: &[Token], open: usize) -> bool {
+    match open.checked_sub(1).map(|before| &tokens[before]) {
+        Some(word @ Token::Word(_)) => word.is_word(&BEFORE_GROUP),
+        _ => true,
+    }
+}
+
+/// `a` of `a::type::type`.
+fn without_last_casts(tokens: &[Token]) -> &[Token] {
+    let mut casts = outside(tokens).filter(|at| tokens[*at] == Token::Cast);
+    let Some(first) = casts.next() else {
+        return tokens;
+    };
+    let mut end = first;
+    while tokens.get(end) == Some(&Token::Cast) {
+        end = end_of_type(tokens, end + 1);
+    }
+    if end == tokens.len() {
+        &tokens[..first]
+    } else {
+        tokens
+    }
 }
 
 /// A name, a constant, a call, a bracketed array or a group.
@@ -234,69 +371,4 @@ fn is_enclosed(tokens: &[Token], open: char, close: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(same: bool, a: &str, b: &str) {
-        assert_eq!(
-            normal(a, true) == normal(b, true),
-            same,
-            "\n{}\n{}",
-            normal(a, true),
-            normal(b, true)
-        );
-    }
-
-    #[test]
-    fn a_varchar_check_prints_differently_after_a_restore() {
-        check(
-            true,
-            "CHECK (((status)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))",
-            "CHECK (((status)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text])))",
-        );
-    }
-
-    #[test]
-    fn casts_of_every_spelling_go() {
-        for cast in [
-            "::text",
-            "::character varying(10)",
-            "::public.\"My Type\"[]",
-            "::numeric(10,2)",
-            "::timestamp(3) without time zone",
-            "::double precision",
-            "::interval",
-            "::\"char\"",
-        ] {
-            check(true, &format!("(('x'{cast} || b))"), "('x' || b)");
-        }
-    }
-
-    #[test]
-    fn what_matters_stays() {
-        check(false, "(a > 0)", "(a >= 0)");
-        check(false, "'a b'", "'a  b'");
-        check(false, "a * (b + c)", "a * b + c");
-        check(false, "f(a)", "g(a)");
-        check(false, "\"A\"", "a");
-        check(false, "REFERENCES public.t(id)", "REFERENCES other.t(id)");
-        check(false, "(x IN (1, 2))", "(x IN (1, 3))");
-        check(false, "'it''s'", "'its'");
-    }
-
-    #[test]
-    fn a_view_over_one_table_has_no_qualifiers_since_16() {
-        let old =
-            " SELECT t.a,\n    count(t.\"B b\") AS n\n   FROM public.t\n  WHERE ((t.v)::text = 'x'::text);";
-        let new = " SELECT a,\n    count(\"B b\") AS n\n   FROM public.t\n  WHERE ((v)::text = 'x'::text);";
-        assert_eq!(normal(old, false), normal(new, false));
-        assert_ne!(normal(old, true), normal(new, true));
-    }
-
-    #[test]
-    fn unfinished_text_does_not_hang() {
-        for text in ["'abc", "\"", "((", "a::", "a::b(", "))", "E'\\"] {
-            let _ = normal(text, false);
-        }
-    }
-}
+mod tests;

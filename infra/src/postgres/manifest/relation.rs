@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::TableKind;
-use super::checksum::{SUMS, key_hash, row_hash};
+use super::checksum::{SUMS, key_hash, row_hash, text};
 use crate::postgres::quote::ident;
 
 /// Buckets a table is divided into, about.
@@ -32,6 +32,10 @@ pub(super) struct Relation {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) base: String,
+    /// The function that prints the type, in SQL.
+    pub(super) output: String,
+    /// Computed from other columns.
+    pub(super) generated: bool,
 }
 
 /// How rows are put into buckets.
@@ -123,11 +127,8 @@ impl Relation {
 
     /// SQL for the key's values as an array of texts.
     pub(super) fn key_texts(&self) -> String {
-        let text = |column: &Column| format!("{}::text", ident(&column.name));
-        format!(
-            "ARRAY[{}]",
-            self.key.iter().map(text).collect::<Vec<_>>().join(", ")
-        )
+        let texts: Vec<String> = self.key.iter().map(text).collect();
+        format!("ARRAY[{}]", texts.join(", "))
     }
 
     /// SQL that answers `[[[key, ..], hash], ..]` under a WHERE clause.

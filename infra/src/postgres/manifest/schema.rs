@@ -47,7 +47,7 @@ pub(super) fn fold(schema: &mut SchemaFacts, rows: Vec<Row>) {
     for row in rows {
         let mut object = shown(&row.id) + &row.suffix;
         if !row.prefix.is_empty() {
-            object = format!("{} {object}", row.prefix);
+            object = format!("{} {object}", row.prefix).trim_end().to_owned();
         }
         let facts = row
             .facts

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use infra::postgres::Server;
-use infra::postgres::manifest::{self, Archived, CompareOptions, Difference};
-use serde_json::json;
+use infra::postgres::manifest::{self, Archived, CompareOptions, Difference, TableKind};
+use serde_json::{Value, json};
 
 use super::{intact, locate, look, remote};
 use crate::cli::output::out_line;
@@ -45,6 +45,24 @@ pub(super) struct VerifyArgs {
     json: bool,
 }
 
+/// What is not as it must be.
+#[derive(Default)]
+struct Found {
+    /// Each in words.
+    differences: Vec<String>,
+    /// Those of a compared database for programs: kind, object, both values, key ranges, examples.
+    details: Vec<Value>,
+}
+
+impl Found {
+    fn said(differences: Vec<String>) -> Self {
+        Self {
+            differences,
+            details: Vec::new(),
+        }
+    }
+}
+
 /// Runs the command.
 pub(super) fn verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<Exit> {
     let mut context = Context::new(global)?;
@@ -57,7 +75,7 @@ pub(super) fn verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<Exit>
     }
     let path = locate(&context, &args.path)?;
     let mut checked: Vec<String> = Vec::new();
-    let differences = if path.is_file() {
+    let found = if path.is_file() {
         if args.against.is_some() {
             return Err(Ending::new(
                 Exit::Usage,
@@ -67,20 +85,20 @@ pub(super) fn verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<Exit>
         }
         let dump = plain::read(&path)?;
         context.terminal.line(&plain::describe(&dump));
-        plain::damages(&dump)
+        Found::said(plain::damages(&dump))
     } else {
-        let mut differences = intact(&context, &path)?;
+        let differences = intact(&context, &path)?;
         if differences.is_empty() {
             let databases = BackupManifest::read(&path)?.map(|manifest| manifest.databases);
             checked = databases.unwrap_or_default().into_keys().collect();
         }
-        if let (Some(database), true) = (&args.against, differences.is_empty()) {
-            differences.extend(against(&mut context, &path, database, args)?);
+        match &args.against {
+            Some(database) if differences.is_empty() => against(&mut context, &path, database, args)?,
+            _ => Found::said(differences),
         }
-        differences
     };
     let shown = path.display().to_string();
-    conclude(&context, args, &shown, &checked, &differences)
+    conclude(&context, args, &shown, &checked, &found)
 }
 
 /// A backup in object storage.
@@ -96,7 +114,7 @@ fn stored(context: &Context, args: &VerifyArgs, address: &str) -> anyhow::Result
         Ok(differences) | Err(Trouble::Differs(differences)) => differences,
         Err(trouble) => return Err(remote::end(trouble, "")),
     };
-    conclude(context, args, address, &[], &differences)
+    conclude(context, args, address, &[], &Found::said(differences))
 }
 
 /// Says what was found.
@@ -105,8 +123,9 @@ fn conclude(
     args: &VerifyArgs,
     path: &str,
     checked: &[String],
-    differences: &[String],
+    found: &Found,
 ) -> anyhow::Result<Exit> {
+    let differences = &found.differences;
     let equal = differences.is_empty();
     if args.json {
         let document = json!({
@@ -116,6 +135,7 @@ fn conclude(
             "databases": checked,
             "equal": equal,
             "differences": differences,
+            "details": found.details,
         });
         out_line(serde_json::to_string_pretty(&document)?)?;
     } else {
@@ -125,7 +145,7 @@ fn conclude(
     }
     if equal {
         context.terminal.line(&match (&args.against, checked) {
-            (Some(_), _) => "no difference: the database holds exactly what the backup holds".to_owned(),
+            (Some(_), _) => "no difference: the database holds what the backup holds".to_owned(),
             (None, []) if remote::is_address(path) && !args.full => {
                 "intact as far as sizes and recorded checksums tell; --full reads every byte".to_owned()
             }
@@ -144,12 +164,7 @@ fn conclude(
 }
 
 /// Compares a database with its archive's manifest. The source may be gone: everything comes out of the backup.
-fn against(
-    context: &mut Context,
-    folder: &Path,
-    database: &str,
-    args: &VerifyArgs,
-) -> anyhow::Result<Vec<String>> {
+fn against(context: &mut Context, folder: &Path, database: &str, args: &VerifyArgs) -> anyhow::Result<Found> {
     let seen = look(context, &[]);
     let settings = &context.loaded.settings;
     let (instance, name, on_target) = if settings.databases.contains_key(database) {
@@ -171,6 +186,12 @@ fn against(
         .hint("cargo xtask backup verify PATH --against DATABASE --database DB")
         .into());
     };
+    backup.manifest.comparable().map_err(|why| {
+        Ending::new(
+            Exit::Preconditions,
+            format!("cannot tell whether they differ: {why}"),
+        )
+    })?;
     context.terminal.line(&format!(
         "comparing database {name} of {} with the archive of {archive}, taken {}",
         instance.label, backup.taken_at
@@ -195,39 +216,58 @@ fn against(
             "owners and privileges are not compared: on the target they are not those of the old instance",
         );
     }
+    let tables = || backup.manifest.tables.values();
+    if tables().any(|table| table.kind == TableKind::Matview) {
+        context.terminal.line(
+            "contents of materialized views are not compared: a restore computes them from the tables as they are then",
+        );
+    }
     let expected = Archived {
         clients: &observe::servers::clients(&context.loaded.settings.target, ""),
         folder,
         name: archive,
     };
     let differences = manifest::compare(&backup.manifest, &found, &options);
-    let said = |difference: &Difference| {
-        let rows = examples(context, expected, (&server, &name), difference, args.examples);
-        [vec![difference.to_string()], rows].concat().join("\n")
-    };
-    Ok(differences.iter().map(said).collect())
+    let mut said = Found::default();
+    for difference in &differences {
+        let (rows, lines) = examples(context, expected, (&server, &name), difference, args.examples);
+        said.differences
+            .push([vec![difference.to_string()], lines].concat().join("\n"));
+        said.details.push(json!({
+            "database": name,
+            "kind": difference.class,
+            "object": difference.object,
+            "expected": difference.expected,
+            "actual": difference.actual,
+            "ranges": difference.keys,
+            "examples": rows,
+            "sentence": difference.sentence,
+        }));
+    }
+    Ok(said)
 }
 
-/// The rows behind a difference, one line each. That they cannot be found takes nothing from the difference.
+/// The rows behind a difference, and one line for each. That they cannot be found takes nothing from the difference.
 fn examples(
     context: &Context,
     expected: Archived<'_>,
     actual: (&Server, &str),
     difference: &Difference,
     limit: usize,
-) -> Vec<String> {
+) -> (Option<manifest::Examples>, Vec<String>) {
     if limit == 0 || !matches!(difference.class.as_str(), "rows" | "contents") {
-        return Vec::new();
+        return (None, Vec::new());
     }
     let (table, keys) = (&difference.object, &difference.keys);
     match manifest::examples_of_archive(&context.runner, expected, actual, table, keys, limit) {
         Ok(Some(found)) => {
             let key = found.key.join(", ");
             let line = |row: &manifest::Example| format!("  {table} ({key}) = {row}");
-            found.rows.iter().map(line).collect()
+            let lines = found.rows.iter().map(line).collect();
+            (Some(found), lines)
         }
-        Ok(None) => Vec::new(),
-        Err(error) => vec![format!("  no examples: {}", without_rows(&error))],
+        Ok(None) => (None, Vec::new()),
+        Err(error) => (None, vec![format!("  no examples: {}", without_rows(&error))]),
     }
 }
 

@@ -274,9 +274,17 @@ fn options_leave_out_what_a_unified_restore_changes() {
 #[test]
 fn manifests_of_another_form_are_not_compared() {
     let found = after(|m| {
-        m.format = 2;
+        m.format = 1;
         m.tables.clear();
     });
     assert_eq!(found.len(), 1);
     assert!(found[0].contains("different forms"), "{found:?}");
+    let mut old = manifest();
+    assert_eq!(old.comparable(), Ok(()));
+    old.format = 1;
+    assert!(
+        old.comparable()
+            .unwrap_err()
+            .contains("another version of this tool")
+    );
 }
