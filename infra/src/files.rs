@@ -114,13 +114,49 @@ pub fn sync_dir(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a file for reading. What is no regular file, or link to one, is refused before: opening a pipe waits for somebody
+/// to write to it, and reading a device may never end.
+///
+/// # Errors
+/// Any I/O error.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        let why = "it is not a regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    File::open(path)
+}
+
+/// The bytes of a regular file, as [`open_regular`] opens it.
+///
+/// # Errors
+/// Any I/O error.
+pub fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Opens a file that stands for a lock: created 0600, never cut.
+///
+/// # Errors
+/// Any I/O error.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    private_options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+}
+
 /// SHA-256 of a file as lower-case hex, and its size in bytes. Streams: memory does not grow with the file.
 ///
 /// # Errors
 /// Any I/O error.
 pub fn sha256(path: &Path) -> io::Result<(String, u64)> {
     use sha2::Digest;
-    let mut file = File::open(path)?;
+    let mut file = open_regular(path)?;
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0_u8; 1 << 20];
     let mut size = 0;
@@ -182,6 +218,23 @@ fn private_options() -> OpenOptions {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let pipe = dir.path().join("manifest.json");
+        let made = crate::Runner::default().run(&crate::Cmd::new("mkfifo", "make a pipe").arg(&pipe));
+        made.expect("a pipe");
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&pipe, &link).expect("a link");
+        for path in [&pipe, &link, &dir.path().to_owned()] {
+            assert_eq!(
+                read_regular(path).expect_err("no file").kind(),
+                io::ErrorKind::InvalidInput
+            );
+            assert!(sha256(path).is_err());
+        }
+    }
 
     #[test]
     fn a_directory_that_others_may_change_is_not_ours() {

@@ -4,17 +4,18 @@
 //! psql loads a dump that was cut short without complaint, so what the file promises is read from the file itself: its
 //! header, its footer, and how many rows each `COPY` holds.
 
+mod psql;
 mod scanner;
+mod statements;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
-use std::path::Path;
 
+pub use self::psql::{dump, knows_restrict, load, no_policy_names, psql_version, shared_objects, unchanged};
 use self::scanner::{Acts, Scanner};
-use super::archive::container_path;
+pub(super) use self::statements::name;
+use self::statements::{is_foreign, policy_roles, roles};
 use super::manifest::display_name;
-use super::{Clients, Server};
-use crate::command::{Cmd, CommandError, Runner};
 
 const HEADER: &[u8] = b"-- PostgreSQL database dump";
 const FOOTER: &[u8] = b"-- PostgreSQL database dump complete";
@@ -31,8 +32,10 @@ pub struct PlainDump {
     pub cluster: bool,
     /// A byte order mark in front: `UTF-16` (PowerShell's `>`) or `UTF-8`.
     pub mark: Option<&'static str>,
-    /// Whether every line ends in CR LF: a terminal or a shell changed the bytes (`docker exec -t`).
+    /// Whether a line ends in CR LF outside of quoted text: a terminal or a shell changed the bytes (`docker exec -t`).
     pub crlf: bool,
+    /// Whether it holds a zero byte: psql leaves out what follows it on the line.
+    pub zero: bool,
     /// Whether it starts with `\restrict`, which a psql from before August 2025 does not know.
     pub restrict: bool,
     /// Version of the server it was taken from, as written.
@@ -43,6 +46,8 @@ pub struct PlainDump {
     pub encoding: Option<String>,
     /// Roles that must exist for it to load.
     pub roles: BTreeSet<String>,
+    /// Those of them that row-level security policies name.
+    pub policy_roles: BTreeSet<String>,
     /// Rows of each table that is loaded with `COPY`, by its name as the manifest shows it.
     pub rows: BTreeMap<String, u64>,
     /// `INSERT` statements (`pg_dump --inserts`): how many rows each brings is not known.
@@ -51,8 +56,21 @@ pub struct PlainDump {
     pub drops: bool,
     /// The table whose `COPY` has no end.
     pub open_copy: Option<String>,
-    /// Lines that would act outside the database it is loaded into, with their numbers.
+    /// Lines with something that pg_dump does not write for one database, and that may act outside of it, with their
+    /// numbers.
     pub foreign: Vec<(u64, String)>,
+}
+
+/// What is known while a dump is read.
+#[derive(Debug, Default)]
+struct Reading {
+    scanner: Scanner,
+    /// The table whose rows we are in.
+    copy: Option<String>,
+    /// The word of its `\restrict`.
+    restrict: Option<Vec<u8>>,
+    /// Whether its first statement or command was met.
+    begun: bool,
 }
 
 /// Reads a dump to its end. Memory does not grow with it, except by its longest line.
@@ -62,9 +80,8 @@ pub struct PlainDump {
 pub fn inspect(mut reader: impl BufRead) -> io::Result<PlainDump> {
     let mut dump = PlainDump::default();
     let mut line = Vec::new();
-    let (mut number, mut with_cr) = (0_u64, 0_u64);
-    let mut copy: Option<String> = None;
-    let mut scanner = Scanner::default();
+    let mut number = 0_u64;
+    let mut reading = Reading::default();
     loop {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {
@@ -72,26 +89,40 @@ pub fn inspect(mut reader: impl BufRead) -> io::Result<PlainDump> {
         }
         number += 1;
         let mut text: &[u8] = line.strip_suffix(b"\n").unwrap_or(&line);
-        if let Some(rest) = text.strip_suffix(b"\r") {
-            with_cr += 1;
-            text = rest;
-        }
         if number == 1 {
             text = dump.byte_order_mark(text);
         }
-        match &copy {
-            Some(_) if text == b"\\." => copy = None,
+        dump.zero |= text.contains(&0);
+        let whole = text.strip_suffix(b"\r").unwrap_or(text);
+        match &reading.copy {
+            Some(_) if whole == b"\\." => reading.copy = None,
             Some(table) => {
                 if let Some(rows) = dump.rows.get_mut(table) {
                     *rows += 1;
                 }
+                // The one command that ends its own restriction may stand nowhere but at its end.
+                if names_unrestrict(text) {
+                    dump.name_foreign(number, text);
+                }
             }
-            None => copy = dump.line(number, text, &mut scanner),
+            None => dump.line(number, text, &mut reading),
         }
     }
-    dump.crlf = number > 0 && with_cr == number;
-    dump.open_copy = copy;
+    dump.open_copy = reading.copy;
     Ok(dump)
+}
+
+/// Whether the command stands anywhere on a line, quoted or not.
+fn names_unrestrict(line: &[u8]) -> bool {
+    const COMMAND: &[u8] = b"\\unrestrict";
+    line.contains(&b'\\') && line.windows(COMMAND.len()).any(|part| part == COMMAND)
+}
+
+/// The word after a command that pg_dump writes: letters and digits, nothing that psql would take for more.
+fn word_after<'a>(line: &'a [u8], command: &[u8]) -> Option<&'a [u8]> {
+    let word = line.strip_prefix(command)?;
+    let plain = !word.is_empty() && word.iter().all(u8::is_ascii_alphanumeric);
+    plain.then_some(word)
 }
 
 impl PlainDump {
@@ -108,213 +139,120 @@ impl PlainDump {
         }
     }
 
-    /// One line outside of `COPY` data; the answer is the table whose data begin after it.
-    fn line(&mut self, number: u64, text: &[u8], scanner: &mut Scanner) -> Option<String> {
-        if !scanner.is_between_statements() {
-            self.acts(number, text, scanner);
-            return None;
+    /// One line outside of `COPY` data.
+    fn line(&mut self, number: u64, line: &[u8], reading: &mut Reading) {
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        if !reading.scanner.is_between_statements() {
+            self.acts(number, line, reading);
+            return;
         }
-        if text.is_empty() || text == b"--" {
-            return None;
+        if text.is_empty() || text.starts_with(b"--") {
+            self.crlf |= line.contains(&b'\r');
+            self.comment(text);
+            return;
         }
-        if text.starts_with(b"--") {
-            match text {
-                FOOTER => self.footer = true,
-                HEADER => self.header = true,
-                CLUSTER_HEADER => self.cluster = true,
-                _ => {
-                    let text = String::from_utf8_lossy(text);
-                    let version = |prefix| text.strip_prefix(prefix).map(str::to_owned);
-                    self.server_version = self
-                        .server_version
-                        .take()
-                        .or_else(|| version("-- Dumped from database version "));
-                    self.dump_version = self
-                        .dump_version
-                        .take()
-                        .or_else(|| version("-- Dumped by pg_dump version "));
-                }
-            }
-            return None;
+        if let Some(word) = word_after(text, b"\\restrict ").filter(|_| !reading.begun) {
+            (self.restrict, reading.begun) = (true, true);
+            reading.restrict = Some(word.to_vec());
+            return;
         }
-        if text.starts_with(b"\\restrict ") {
-            self.restrict = true;
-            return None;
+        let unrestrict = word_after(text, b"\\unrestrict ");
+        if self.footer && unrestrict.is_some() && unrestrict == reading.restrict.as_deref() {
+            reading.restrict = None;
+            return;
         }
-        if text.starts_with(b"\\unrestrict ") {
-            return None;
-        }
+        reading.begun = true;
         // Anything that acts after the footer makes it the footer of something else.
         self.footer = false;
-        self.acts(number, text, scanner);
+        let copies = self.acts(number, line, reading);
         let text = String::from_utf8_lossy(text);
         if let Some(rest) = text.strip_prefix("SET client_encoding = '") {
             self.encoding = rest.split('\'').next().map(str::to_owned);
         }
         self.roles.extend(roles(&text));
-        let copied = text.strip_prefix("COPY ")?;
-        if !copied.trim_end().ends_with("FROM stdin;") {
-            return None;
+        let named = policy_roles(&text);
+        self.roles.extend(named.iter().cloned());
+        self.policy_roles.extend(named);
+        if copies {
+            match copied(&text) {
+                Some(table) => {
+                    self.rows.entry(table.clone()).or_insert(0);
+                    reading.copy = Some(table);
+                }
+                None => self.name_foreign(number, line),
+            }
         }
-        let (schema, rest) = name(copied)?;
-        let table = match rest.strip_prefix('.').and_then(name) {
-            Some((table, _)) => display_name(&[&schema, &table]),
-            None => display_name(&[&schema]),
-        };
-        self.rows.entry(table.clone()).or_insert(0);
-        Some(table)
     }
-}
 
-impl PlainDump {
-    /// What a line does, wherever on it that begins.
-    fn acts(&mut self, number: u64, text: &[u8], scanner: &mut Scanner) {
-        let mut foreign = false;
-        for acts in scanner.line(text) {
+    /// A comment of pg_dump's.
+    fn comment(&mut self, text: &[u8]) {
+        match text {
+            FOOTER => self.footer = true,
+            HEADER => self.header = true,
+            CLUSTER_HEADER => self.cluster = true,
+            _ => {
+                let text = String::from_utf8_lossy(text);
+                let version = |prefix| text.strip_prefix(prefix).map(str::to_owned);
+                self.server_version = self
+                    .server_version
+                    .take()
+                    .or_else(|| version("-- Dumped from database version "));
+                self.dump_version = self
+                    .dump_version
+                    .take()
+                    .or_else(|| version("-- Dumped by pg_dump version "));
+            }
+        }
+    }
+
+    /// What a line does, wherever on it that begins; whether it is one `COPY` as pg_dump writes it and nothing else, after
+    /// which rows come.
+    fn acts(&mut self, number: u64, line: &[u8], reading: &mut Reading) -> bool {
+        let alone = reading.scanner.is_between_statements();
+        let found = reading.scanner.line(line);
+        let mut foreign = names_unrestrict(line);
+        let mut copies = false;
+        for acts in &found {
             match acts {
-                Acts::Command => foreign = true,
+                Acts::Command | Acts::Unclear => foreign = true,
+                Acts::CarriageReturn => self.crlf = true,
                 Acts::Statement(statement) => {
-                    foreign |= is_foreign(&statement);
-                    self.drops |= statement.starts_with("DROP ") && !statement.contains(" IF EXISTS ");
-                    self.inserts += u64::from(statement.starts_with("INSERT INTO "));
+                    let text = statement.text.as_str();
+                    foreign |= is_foreign(statement);
+                    self.drops |= text.starts_with("DROP ") && !text.contains(" IF EXISTS ");
+                    self.inserts += u64::from(text.starts_with("INSERT INTO ") && !statement.inner);
+                    copies |= text.starts_with("COPY ");
                 }
             }
         }
+        let statements = found.iter().filter(|acts| **acts != Acts::CarriageReturn).count();
+        // psql takes the lines after any other COPY for rows as well.
+        foreign |= copies && (!alone || statements != 1);
         if foreign {
-            let shown = String::from_utf8_lossy(text).chars().take(60).collect();
+            self.name_foreign(number, line);
+        }
+        copies && !foreign
+    }
+
+    fn name_foreign(&mut self, number: u64, line: &[u8]) {
+        if self.foreign.last().is_none_or(|(last, _)| *last != number) {
+            let shown = String::from_utf8_lossy(line).chars().take(60).collect();
             self.foreign.push((number, shown));
         }
     }
 }
 
-/// Statements that reach beyond the database that is restored, by their first words in upper case: databases, roles,
-/// tablespaces, the server's settings, and rows that come from or go to anywhere but the dump itself.
-fn is_foreign(statement: &str) -> bool {
-    let words: Vec<&str> = statement.splitn(4, ' ').collect();
-    match words.as_slice() {
-        ["CREATE" | "ALTER" | "DROP", "USER", "MAPPING", ..] => false,
-        [
-            "CREATE" | "ALTER" | "DROP",
-            "DATABASE" | "ROLE" | "USER" | "GROUP" | "TABLESPACE" | "SYSTEM",
-            ..,
-        ] => true,
-        ["COPY", ..] => !statement.ends_with(" FROM STDIN"),
-        _ => false,
-    }
-}
-
-/// The roles that one line of pg_dump's output names.
-fn roles(text: &str) -> Vec<String> {
-    let Some(text) = text.trim_end().strip_suffix(';') else {
-        return Vec::new();
-    };
-    let after = |word: &str| text.rfind(word).and_then(|at| name(&text[at + word.len()..]));
-    let mut found = Vec::new();
-    if text.starts_with("ALTER ") {
-        found.extend(after(" OWNER TO "));
-        found.extend(after(" DEFAULT PRIVILEGES FOR ROLE "));
-    }
-    if text.starts_with("GRANT ") || text.contains(" GRANT ") && text.starts_with("ALTER DEFAULT ") {
-        found.extend(after(" TO "));
-    }
-    if text.starts_with("REVOKE ") || text.contains(" REVOKE ") && text.starts_with("ALTER DEFAULT ") {
-        found.extend(after(" FROM "));
-    }
-    if text.starts_with("SET SESSION AUTHORIZATION ") {
-        found.extend(after("SET SESSION AUTHORIZATION "));
-    }
-    let names = found.into_iter().map(|(name, _)| name);
-    names
-        .filter(|name| !matches!(name.as_str(), "PUBLIC" | "DEFAULT"))
-        .collect()
-}
-
-/// A name as pg_dump writes it, plain or in double quotes, and what follows it.
-pub(super) fn name(text: &str) -> Option<(String, &str)> {
-    if let Some(quoted) = text.strip_prefix('"') {
-        let mut out = String::new();
-        let mut chars = quoted.char_indices().peekable();
-        while let Some((at, c)) = chars.next() {
-            if c != '"' {
-                out.push(c);
-            } else if chars.next_if(|(_, next)| *next == '"').is_some() {
-                out.push('"');
-            } else {
-                return Some((out, &quoted[at + 1..]));
-            }
-        }
+/// The table of a `COPY` as pg_dump writes it.
+fn copied(text: &str) -> Option<String> {
+    let copied = text.strip_prefix("COPY ")?;
+    if !copied.trim_end().ends_with("FROM stdin;") {
         return None;
     }
-    let end = text
-        .find(|c: char| !c.is_alphanumeric() && c != '_' && c != '$')
-        .unwrap_or(text.len());
-    (end > 0).then(|| (text[..end].to_owned(), &text[end..]))
-}
-
-/// `pg_dump` as people run it by hand: the dump is its standard output.
-pub fn dump(server: &Server, database: &str) -> Cmd {
-    let (cmd, _) = server.bulk_client(
-        "pg_dump",
-        Path::new("."),
-        true,
-        format!("dump database {database}"),
-    );
-    cmd.args(["-d", &server.dbname(database), "--no-password"])
-}
-
-/// Loads a file in one transaction, stopping at the first error. `before` and `after` are SQL of the same transaction.
-pub fn load(server: &Server, database: &str, file: &Path, before: &str, after: &str) -> Cmd {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let base = file
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let what = format!("load {base} into database {database}");
-    let (cmd, seen) = server.bulk_client("psql", folder, true, what);
-    let mut cmd = cmd.args(["-d", &server.dbname(database)]).args([
-        "-Xqw",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "--single-transaction",
-    ]);
-    if !before.is_empty() {
-        cmd = cmd.args(["-c", before]);
-    }
-    cmd = cmd.args(["-f", &container_path(&seen, &base)]);
-    if !after.is_empty() {
-        cmd = cmd.args(["-c", after]);
-    }
-    cmd
-}
-
-/// Version of psql: major and minor.
-///
-/// # Errors
-/// When it does not run or says something else.
-pub fn psql_version(runner: &Runner, clients: &Clients, folder: &Path) -> Result<(u32, u32), CommandError> {
-    let (cmd, _) = clients.offline("psql", folder, "ask psql for its version");
-    let cmd = cmd.arg("--version");
-    let text = runner.run(&cmd)?.stdout_text();
-    let number = text.split_whitespace().find_map(|word| {
-        let (major, minor) = word.split_once('.')?;
-        let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
-        Some((major.parse().ok()?, digits.parse().ok()?))
-    });
-    number.ok_or_else(|| CommandError::Unreadable {
-        what: cmd.what().to_owned(),
-        why: format!("the answer is {:?}", text.trim()),
+    let (schema, rest) = name(copied)?;
+    Some(match rest.strip_prefix('.').and_then(name) {
+        Some((table, _)) => display_name(&[&schema, &table]),
+        None => display_name(&[&schema]),
     })
-}
-
-/// Whether this psql knows `\restrict`: it came to every supported branch in August 2025 (CVE-2025-8714).
-pub fn knows_restrict((major, minor): (u32, u32)) -> bool {
-    match major {
-        13 => minor >= 22,
-        14 => minor >= 19,
-        15 => minor >= 14,
-        16 => minor >= 10,
-        17 => minor >= 6,
-        other => other >= 18,
-    }
 }
 
 #[cfg(test)]
@@ -365,10 +303,14 @@ mod tests {
     #[test]
     fn what_a_terminal_did_is_seen() {
         assert!(look(&DUMP.replace('\n', "\r\n")).crlf);
-        assert!(
-            !look(&DUMP.replace("1\ta", "1\ta\r")).crlf,
-            "one CR may belong to the data"
-        );
+        // One line that lost its CR again does not make the others whole.
+        let crlf = DUMP.replace('\n', "\r\n");
+        assert!(look(&crlf.replacen("\r\n", "\n", 1)).crlf);
+        let body = "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ select\r\n 'a\r\nb' $$;\nSET client";
+        for text in [DUMP.replace("1\ta", "1\ta\r"), DUMP.replace("SET client", body)] {
+            assert!(!look(&text).crlf, "a CR may belong to the data");
+        }
+        assert!(look(&DUMP.replace("1\ta", "1\ta\0")).zero);
         let utf16: Vec<u8> = [0xff, 0xfe]
             .into_iter()
             .chain(DUMP.encode_utf16().flat_map(u16::to_le_bytes))
@@ -409,12 +351,77 @@ mod tests {
             "ALTER SYSTEM SET work_mem = '1GB';",
             "COPY t TO PROGRAM 'touch x';",
             "COPY t FROM '/etc/passwd';",
+            "DO $$ BEGIN EXECUTE 'CREATE ROLE evil SUPERUSER'; END $$;",
+            "REVOKE CONNECT ON DATABASE platform FROM PUBLIC;",
+            "COMMENT ON DATABASE platform IS 'x';",
+            "GRANT admin TO evil;",
+            "SECURITY LABEL FOR x ON ROLE evil IS 'y';",
+            "REASSIGN OWNED BY a TO b;",
+            "SELECT evil();",
+            "SELECT pg_catalog.set_config('standard_conforming_strings', 'off', false);",
+            "SET standard_conforming_strings TO off;",
+            "SET client_encoding = 'SJIS';",
+            "CALL evil();",
+            "copy t from stdin;",
+            "SELECT 1e'x';",
+            "\\restrict abc",
+            "\\restrict `touch x`",
+            "\\unrestrict abc \\! touch x",
+            "SELECT pg_catalog.setval('\\unrestrict abc', 1);",
+            "SELECT name'\\'; \\! touch x",
         ] {
             let dump = look(&DUMP.replace("SET client", &format!("{line}\nSET client")));
             assert_eq!(dump.foreign.len(), 1, "{line}: {:?}", dump.foreign);
         }
-        let mapping = "CREATE USER MAPPING FOR PUBLIC SERVER far;\nSET client";
-        assert!(look(&DUMP.replace("SET client", mapping)).foreign.is_empty());
+        for line in [
+            "CREATE USER MAPPING FOR PUBLIC SERVER far;",
+            "SELECT pg_catalog.set_config('search_path', '', false);",
+            "SELECT pg_catalog.setval('public.t_id_seq', 1, true);",
+            "BEGIN;\n\nSELECT pg_catalog.lo_open('16388', 131072);\nSELECT pg_catalog.lowrite(0, '\\x61');\n\
+             SELECT pg_catalog.lo_close(0);\n\nCOMMIT;",
+            "GRANT SELECT(a),INSERT(b) ON TABLE public.\"DATABASE x\" TO PUBLIC;",
+            "COMMENT ON TABLE t IS 'ON DATABASE x';",
+            "SET default_table_access_method = heap;",
+            "CREATE RULE r AS ON INSERT TO t DO INSTEAD ( INSERT INTO u VALUES (1);\n DELETE FROM v;\n);",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql\n    BEGIN ATOMIC\n SELECT 1;\n SELECT 2;\nEND;",
+            "SET SESSION AUTHORIZATION DEFAULT;",
+        ] {
+            let dump = look(&DUMP.replace("SET client", &format!("{line}\nSET client")));
+            assert!(
+                dump.foreign.is_empty() && dump.footer,
+                "{line}: {:?}",
+                dump.foreign
+            );
+        }
+    }
+
+    #[test]
+    fn rows_after_a_copy_that_pg_dump_does_not_write_hide_nothing() {
+        for copy in [
+            "copy t from stdin;",
+            "COPY t\n FROM stdin;",
+            "SELECT 1; COPY t FROM stdin;",
+        ] {
+            let text = format!("{copy}\n'\n\\.\n\\! touch x\n';\nSET client");
+            assert!(
+                !look(&DUMP.replace("SET client", &text)).foreign.is_empty(),
+                "{copy}"
+            );
+        }
+        let text = DUMP.replace("2\t\\connect", "2\t\\\\unrestrict abc");
+        assert_eq!(
+            look(&text).foreign.len(),
+            1,
+            "the word is known to whoever wrote the file"
+        );
+    }
+
+    #[test]
+    fn roles_that_policies_name_are_told_apart() {
+        let policy = "CREATE POLICY p ON public.images AS RESTRICTIVE TO ghost USING (true);\nSET client";
+        let dump = look(&DUMP.replace("SET client", policy));
+        assert!(dump.roles.contains("ghost") && dump.policy_roles.contains("ghost"));
+        assert_eq!(dump.policy_roles.len(), 1);
     }
 
     #[test]
@@ -423,11 +430,5 @@ mod tests {
         assert_eq!(look(&DUMP.replace("SET client", lines)).inserts, 2);
         assert!(look(&DUMP.replace("SET client", "DROP TABLE public.t;\nSET client")).drops);
         assert!(!look(&DUMP.replace("SET client", "DROP TABLE IF EXISTS t;\nSET client")).drops);
-    }
-
-    #[test]
-    fn restrict_came_with_the_releases_of_august_2025() {
-        assert!(knows_restrict((16, 10)) && knows_restrict((18, 0)));
-        assert!(!knows_restrict((16, 9)) && !knows_restrict((12, 99)));
     }
 }

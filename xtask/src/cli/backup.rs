@@ -19,6 +19,9 @@ use crate::steps;
 
 pub(super) use create::take;
 
+/// State of a backup that was put elsewhere (`--output`): where.
+const ELSEWHERE: &str = "elsewhere";
+
 /// Backup: take one, list them, check one against its manifest or against a database, keep one in object storage
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct BackupArgs {

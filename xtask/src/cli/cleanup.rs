@@ -86,7 +86,10 @@ pub(crate) fn cmd_cleanup(global: &Global, args: &CleanupArgs) -> anyhow::Result
         items.extend(cleaning.old_set_ups());
     }
     if items.is_empty() && seen.target.server.is_none() && !closed.is_empty() {
-        let silent = charge::target_is_silent(&seen, "target".to_owned());
+        let mut silent = charge::target_is_silent(&seen, "target".to_owned());
+        if let Some(line) = start_line(&context, &closed) {
+            silent.hints = vec![line];
+        }
         return Err(refuse(&[silent.wanted("it to answer: what runs left on it is not known")]).into());
     }
     if items.is_empty() {
@@ -121,6 +124,16 @@ pub(crate) fn cmd_cleanup(global: &Global, args: &CleanupArgs) -> anyhow::Result
         Journal::open(&known.dir.journal())?.append(JournalEvent::RunCleaned {})?;
     }
     remove::remove(&context, &items)
+}
+
+/// The line that starts the target again, as the newest run that started it would.
+fn start_line(context: &Context, runs: &[Known]) -> Option<String> {
+    let plans = runs.iter().rev().filter_map(|known| known.plan.as_ref());
+    let mut steps = plans.flat_map(|plan| &plan.steps);
+    steps.find_map(|step| match &step.action {
+        Action::StartTarget(start) => start.commands(&context.vault).first().map(ToString::to_string),
+        _ => None,
+    })
 }
 
 /// The run whose target replaced the old volumes.

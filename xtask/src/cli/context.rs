@@ -1,5 +1,7 @@
 //! What every command starts from: the workspace, its settings, a runner, the secrets.
 
+use std::path::Path;
+
 use infra::{Interrupt, Runner};
 
 use super::{Ending, Global};
@@ -110,14 +112,26 @@ pub(crate) fn workspace(global: &Global) -> anyhow::Result<Workspace> {
 
 /// Takes the workspace's lock, or says who has it.
 pub(crate) fn lock(context: &Context, purpose: &str) -> anyhow::Result<Lock> {
-    let lock = Lock::take(&context.workspace.private(), purpose)?;
+    lock_from(context, purpose, "another command")
+}
+
+/// [`lock`], with words for whoever has it.
+pub(crate) fn lock_from(context: &Context, purpose: &str, other: &str) -> anyhow::Result<Lock> {
+    take(&context.workspace.private(), purpose, other)
+}
+
+fn take(private: &Path, purpose: &str, other: &str) -> anyhow::Result<Lock> {
+    let lock = Lock::take(private, purpose).map_err(|error| {
+        let message = format!("{error:#}; nothing was changed");
+        Ending::new(Exit::Preconditions, message).hint(format!(
+            "make {} a folder that this account may write to (ls -ld shows what it is)",
+            private.display()
+        ))
+    })?;
     lock.map_err(|held| {
-        Ending::new(
-            Exit::Preconditions,
-            format!("another command is at work: {}", held.0),
-        )
-        .hint("cargo xtask status")
-        .into()
+        Ending::new(Exit::Preconditions, format!("{other} is at work: {}", held.0))
+            .hint("cargo xtask status")
+            .into()
     })
 }
 
@@ -133,6 +147,16 @@ pub(crate) fn terminal(global: &Global) -> Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_folder_that_cannot_be_used_is_a_missing_precondition() {
+        let folder = tempfile::tempdir().unwrap();
+        infra::files::write_private(&folder.path().join(".xtask"), b"").unwrap();
+        let error = take(&folder.path().join(".xtask"), "test", "another command").unwrap_err();
+        let ending = error.downcast_ref::<Ending>().unwrap();
+        assert_eq!(ending.exit, Exit::Preconditions);
+        assert!(ending.message.contains(".xtask"), "{ending}");
+    }
 
     #[test]
     fn a_workspace_that_is_not_there_is_a_missing_precondition() {

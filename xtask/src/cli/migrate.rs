@@ -12,7 +12,7 @@ pub(super) use self::resume::{open_run, state, unfinished};
 use super::confirm::confirm;
 use super::output::{out, out_line};
 use super::{Context, Ending, Global, care, refuse};
-use crate::engine::{self, Journal, JournalEvent, Lock, Outcome};
+use crate::engine::{self, Journal, JournalEvent, Outcome};
 use crate::model::finding::worst;
 use crate::model::{Exit, Finding, RunDir, RunId, Severity};
 use crate::observe::{self, Eyes};
@@ -158,14 +158,7 @@ fn typed(args: &MigrateArgs) -> String {
 
 /// The whole migration: lock, plan or resume, confirm, run.
 pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<RunDocument> {
-    let lock = Lock::take(&context.workspace.private(), "cargo xtask migrate")?;
-    let _lock = lock.map_err(|held| {
-        Ending::new(
-            Exit::Preconditions,
-            format!("another migration is at work: {}", held.0),
-        )
-        .hint("cargo xtask status")
-    })?;
+    let _lock = super::context::lock_from(context, "cargo xtask migrate", "another migration")?;
     let (run, plan, mut journal, findings) = match &args.resume {
         Some(name) => resume(context, name)?,
         None => begin(context, args)?,
@@ -359,7 +352,7 @@ pub(crate) fn learn_kept(context: &mut Context, run: &RunDir) -> anyhow::Result<
         .flatten()
         .flatten();
     for entry in kept.filter(|entry| entry.path().extension().is_some_and(|end| end == "before")) {
-        let bytes = std::fs::read(entry.path()).context("failed to read a kept .env")?;
+        let bytes = infra::files::read_regular(&entry.path()).context("failed to read a kept .env")?;
         observe::learn_kept(
             &context.loaded.settings,
             &context.runner,

@@ -12,13 +12,12 @@ use self::tell::{show, start, tell};
 use super::confirm::confirm;
 use super::context::lock;
 use super::output::out_line;
-use super::{Context, Ending, Global, migrate, refuse, verify};
+use super::{Context, Ending, Global, migrate, record, refuse, verify};
 use crate::checks::{self, CHECKS, Check, Scope, Verdicts};
 use crate::config::{SecretName, edit_local};
 use crate::doctor;
 use crate::engine::{self, Journal, JournalEvent, Outcome, StepState};
 use crate::model::finding::worst;
-use crate::model::run_dir::read_json;
 use crate::model::{Exit, Finding, RunDir, RunId, Severity};
 use crate::observe::{self, Eyes};
 use crate::plan::action::EnvValue;
@@ -177,17 +176,13 @@ fn unfinished(context: &Context) -> anyhow::Result<bool> {
     else {
         return Ok(false);
     };
-    let Some(plan) = read_json::<Plan>(&run.plan())? else {
-        return Ok(true);
-    };
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    Ok(!engine::fold(&ids, &Journal::read(&run.journal())?)?.finished)
+    Ok(migrate::state(&run)?.is_none_or(|state| !state.finished))
 }
 
 /// The virtual environment that a set-up began to make, when it never came to that step's end.
 fn environment_in_the_making(context: &Context) -> anyhow::Result<Option<PathBuf>> {
     for run in RunDir::all(&context.workspace.onboardings()).iter().rev() {
-        let (Some(plan), Some(state)) = (read_json::<Plan>(&run.plan())?, migrate::state(run)?) else {
+        let Some((plan, state)) = record::read(run)? else {
             continue;
         };
         for (step, state) in plan.steps.iter().zip(&state.steps) {

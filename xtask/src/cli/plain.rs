@@ -16,7 +16,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<PlainDump> {
         let message = format!("{} is {what}, and no plain dump", path.display());
         return Err(Ending::new(Exit::Preconditions, message).hint(hint).into());
     }
-    let file = std::fs::File::open(path).with_context(context)?;
+    let file = infra::files::open_regular(path).with_context(context)?;
     let dump = plain::inspect(BufReader::with_capacity(1 << 20, file)).with_context(context)?;
     if !dump.header && dump.mark != Some("UTF-16") && !dump.cluster {
         return Err(Ending::new(
@@ -36,7 +36,9 @@ pub(super) fn read(path: &Path) -> anyhow::Result<PlainDump> {
 /// be what is loaded, and a person has room for it or not.
 fn other_form(path: &Path) -> std::io::Result<Option<(&'static str, String)>> {
     let mut start = Vec::new();
-    std::fs::File::open(path)?.take(6).read_to_end(&mut start)?;
+    infra::files::open_regular(path)?
+        .take(6)
+        .read_to_end(&mut start)?;
     let file = infra::command::shell_word(&path.to_string_lossy());
     let plain = infra::command::shell_word(&path.with_extension("sql").to_string_lossy());
     Ok(match start.as_slice() {
@@ -96,8 +98,13 @@ pub(super) fn damages(dump: &PlainDump) -> Vec<String> {
     }
     if dump.crlf {
         damages.push(
-            "every line ends in CR LF: a terminal (docker exec -t) or a shell changed the bytes; dump again without -t"
+            "lines end in CR LF: a terminal (docker exec -t) or a shell changed the bytes; dump again without -t"
                 .to_owned(),
+        );
+    }
+    if dump.zero {
+        damages.push(
+            "it holds a zero byte, which no dump does: psql would leave out what follows it".to_owned(),
         );
     }
     if let Some(table) = &dump.open_copy {
@@ -115,8 +122,8 @@ pub(super) fn damages(dump: &PlainDump) -> Vec<String> {
     }
     if !dump.foreign.is_empty() {
         damages.push(
-            "it would act outside the database that it is loaded into; a dump without --create and with nothing added by \
-             hand does not"
+            "it would act outside the database that it is loaded into, or may: pg_dump does not write these lines; a dump \
+             without --create and with nothing added by hand has none"
                 .to_owned(),
         );
     }

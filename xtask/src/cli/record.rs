@@ -1,13 +1,14 @@
 //! A run as its folder tells it: plan, journal, where it stands.
 
 use anyhow::Context as _;
+use serde::de::DeserializeOwned;
 
 use super::Ending;
-use crate::engine::{self, Entry, Journal, RunState};
+use crate::engine::{self, Entry, Journal, RunState, StepState};
 use crate::model::run_dir::read_json;
 use crate::model::typed::with_profile;
 use crate::model::{Exit, RunDir};
-use crate::plan::Plan;
+use crate::plan::{Action, Plan};
 
 /// Plan and state of a run; `None` for one that ended before it had a plan.
 ///
@@ -58,14 +59,60 @@ pub(super) fn line_of(plan: &Plan, given: &str, line: String) -> String {
 }
 
 fn read_whole(run: &RunDir) -> anyhow::Result<Option<(Plan, RunState)>> {
+    let Some((plan, entries)) = documents::<Plan>(run)? else {
+        return Ok(None);
+    };
+    let state = fold(&plan, &entries)?;
+    tells_all(run, &plan, &state)?;
+    Ok(Some((plan, state)))
+}
+
+/// What a run was planned to do and its journal, which belong together: the one place that reads the two. `None` for a run
+/// that ended before anything was done.
+///
+/// # Errors
+/// When one of them is damaged, or gone while the run left traces.
+pub(super) fn documents<T: DeserializeOwned>(run: &RunDir) -> anyhow::Result<Option<(T, Vec<Entry>)>> {
     let entries = Journal::read(&run.journal())?;
-    match read_json::<Plan>(&run.plan())? {
-        Some(plan) => {
-            let state = fold(&plan, &entries)?;
-            Ok(Some((plan, state)))
-        }
-        None if entries.is_empty() => Ok(None),
+    let plan: Option<T> = read_json(&run.plan())?;
+    match plan {
+        _ if entries.is_empty() => match run.traces().first() {
+            None => Ok(None),
+            Some(trace) => anyhow::bail!("its journal is empty or gone, and {trace} says that it acted"),
+        },
         None => anyhow::bail!("its plan.json is gone, and its journal says that it acted"),
+        Some(plan) => {
+            let context = || format!("failed to read {}", run.plan().display());
+            let bytes = infra::files::read_regular(&run.plan()).with_context(context)?;
+            Journal::check_plan(&entries, &bytes)?;
+            Ok(Some((plan, entries)))
+        }
+    }
+}
+
+/// Whether the journal tells of everything that left a trace. One that was cut at a line's end reads well, and would have
+/// what it does not tell of left as it is.
+fn tells_all(run: &RunDir, plan: &Plan, state: &RunState) -> anyhow::Result<()> {
+    let pending = |is: &dyn Fn(&Action) -> bool| {
+        let mut steps = plan.steps.iter().zip(&state.steps);
+        steps.all(|(step, state)| !is(&step.action) || *state == StepState::Pending)
+    };
+    let untold = run.traces().into_iter().find(|trace| {
+        let step = trace
+            .strip_prefix("logs/")
+            .and_then(|log| log.strip_suffix(".log"))
+            .and_then(|id| plan.steps.iter().position(|step| step.id == id));
+        match step {
+            Some(step) => state.steps[step] == StepState::Pending,
+            // What commands write that are no steps.
+            None if trace.starts_with("logs/") => false,
+            None if trace.starts_with("env/") => pending(&|action| matches!(action, Action::Cutover(_))),
+            None => pending(&|_| true),
+        }
+    });
+    match untold {
+        None => Ok(()),
+        Some(trace) => anyhow::bail!("its journal was cut short: {trace} says that it did more"),
     }
 }
 
@@ -86,4 +133,102 @@ fn damaged(run: &RunDir, error: &anyhow::Error) -> Ending {
             "then move {} away, and: cargo xtask status",
             run.path().display()
         ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::JournalEvent;
+    use crate::model::RunId;
+    use std::fs;
+
+    /// A run with two steps, both done.
+    fn finished(runs: &std::path::Path) -> RunDir {
+        let run = RunDir::new(runs, RunId::new());
+        run.create().unwrap();
+        let step = |id: &str| {
+            serde_json::json!({ "id": id, "title": id, "reason": "", "commands": [],
+                "action": { "kind": "pull", "checkout": "/x", "branch": "main", "compose_file": null } })
+        };
+        let plan = serde_json::json!({ "schema_version": 1, "run": run.id, "profile": "", "roles": "unify",
+            "databases": ["labeler"], "inputs": {}, "steps": [step("one"), step("two")] });
+        let text = serde_json::to_vec(&plan).unwrap();
+        infra::files::write_private(&run.plan(), &text).unwrap();
+        let mut journal = Journal::open(&run.journal()).unwrap();
+        let plan = infra::files::sha256_bytes(&text);
+        journal.append(JournalEvent::RunStarted { plan }).unwrap();
+        for step in ["one", "two"] {
+            let step = step.to_owned();
+            infra::files::write_private(&run.logs().join(format!("{step}.log")), b"$ true\n").unwrap();
+            journal
+                .append(JournalEvent::StepStarted { step: step.clone() })
+                .unwrap();
+            let (seconds, skipped, facts) = (1.0, false, serde_json::Value::Null);
+            let done = JournalEvent::StepSucceeded {
+                step,
+                seconds,
+                skipped,
+                facts,
+            };
+            journal.append(done).unwrap();
+        }
+        journal.append(JournalEvent::RunFinished {}).unwrap();
+        run
+    }
+
+    fn refused(run: &RunDir, why: &str) {
+        let error = read(run).unwrap_err();
+        let ending = error.downcast_ref::<Ending>().unwrap();
+        assert_eq!(ending.exit, Exit::Preconditions);
+        assert!(
+            ending.message.contains("cannot be read") && ending.message.contains(why),
+            "{ending}"
+        );
+        let all = RunDir::all(run.path().parent().unwrap());
+        assert_eq!(all.len(), 1, "it does not vanish");
+    }
+
+    #[test]
+    fn a_journal_that_was_cut_at_any_line_or_is_gone_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = finished(dir.path());
+        assert!(read(&run).unwrap().unwrap().1.finished);
+        let whole = fs::read_to_string(run.journal()).unwrap();
+        let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+        for kept in 0..lines.len() {
+            infra::files::write_private(&run.journal(), lines[..kept].concat().as_bytes()).unwrap();
+            match kept {
+                0 => refused(&run, "empty or gone"),
+                1..4 => refused(&run, "cut short"),
+                // Every step is told of, so that it can be gone on with or taken back.
+                _ => assert!(read(&run).unwrap().unwrap().1.is_open()),
+            }
+        }
+        fs::remove_file(run.journal()).unwrap();
+        refused(&run, "empty or gone");
+        fs::remove_file(run.plan()).unwrap();
+        refused(&run, "empty or gone");
+    }
+
+    #[test]
+    fn a_plan_that_was_changed_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = finished(dir.path());
+        let changed = fs::read_to_string(run.plan())
+            .unwrap()
+            .replace("labeler", "labelex");
+        infra::files::write_private(&run.plan(), changed.as_bytes()).unwrap();
+        refused(&run, "plan.json was changed");
+    }
+
+    #[test]
+    fn a_run_that_was_killed_before_it_did_anything_is_not_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path(), RunId::new());
+        run.create().unwrap();
+        assert!(read(&run).unwrap().is_none() && RunDir::all(dir.path()).is_empty());
+        infra::files::write_private(&run.logs().join("one.log"), b"").unwrap();
+        infra::files::write_private(&run.plan(), b"{").unwrap();
+        assert!(read(&run).is_err(), "what is there must make sense");
+    }
 }

@@ -1,18 +1,20 @@
 //! `cargo xtask restore`
 
+mod by_hand;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use infra::postgres::{facts, major, plain as dumps, version_text};
+use infra::postgres::{facts, major, version_text};
 
 use super::context::lock;
-use super::{Context, Ending, Global, backup, care, confirm, plain, refuse};
+use super::{Context, Ending, Global, backup, care, confirm, refuse};
 use crate::config::{Access, Database, Settings};
 use crate::engine::{self, Journal, JournalEvent, Outcome};
 use crate::model::backup::DatabaseBackup;
 use crate::model::finding::worst;
-use crate::model::{Exit, Finding, RunDir, RunId, Severity, time};
-use crate::plan::action::{Restore, RestoreDatabase, RestorePlain, Swap, SwapDatabase};
+use crate::model::{Exit, Finding, RunDir, RunId, Severity};
+use crate::plan::action::{Restore, RestoreDatabase, Swap, SwapDatabase};
 use crate::plan::carried::Carried;
 use crate::plan::{Action, PlannedStep, Roles, charge};
 use crate::steps::{Planned, Step};
@@ -57,12 +59,12 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
         known.map_or_else(|| args.database.clone(), |database| database.name.clone())
     });
     if path.is_file() && args.into.is_none() {
-        is_known(&context, &args.database)?;
+        by_hand::is_known(&context, &args.database)?;
     }
-    may_take_the_name(&context, &target_name)?;
+    may_take_the_name(&context, &target_name, &run)?;
     let restore = plan(&context, args, &path, &target_name, &run);
     let action = if path.is_file() {
-        plain_action(&context, server, restore.clone(), &path)?
+        by_hand::action(&context, server, restore.clone(), &path)?
     } else {
         archive_action(&context, server, restore.clone(), &path)?
     };
@@ -91,24 +93,8 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
     execute(&context, &run, &steps, &target_name)
 }
 
-/// A plain dump does not say which database it is: a misspelled name would become a new one.
-fn is_known(context: &Context, database: &str) -> anyhow::Result<()> {
-    let databases = &context.loaded.settings.databases;
-    if databases.contains_key(database) {
-        return Ok(());
-    }
-    let known: Vec<&str> = databases.keys().map(String::as_str).collect();
-    let message = format!(
-        "--database {database}: no such database; there is {}",
-        known.join(", ")
-    );
-    Err(Ending::new(Exit::Usage, message)
-        .hint(format!("for a new one: --into {database}"))
-        .into())
-}
-
 /// Names that no restored database may take: none at all, and those of databases that every instance has.
-fn may_take_the_name(context: &Context, name: &str) -> anyhow::Result<()> {
+fn may_take_the_name(context: &Context, name: &str, run: &RunDir) -> anyhow::Result<()> {
     let settings = &context.loaded.settings;
     let theirs = |database: &&Database| database.access == Access::ReadOnly && database.name == name;
     if settings.databases.values().find(theirs).is_some() {
@@ -121,14 +107,34 @@ fn may_take_the_name(context: &Context, name: &str) -> anyhow::Result<()> {
     }
     let maintenance = &settings.target.maintenance_database;
     let own = ["template0", "template1", "postgres", maintenance.as_str()];
-    if !name.is_empty() && !own.contains(&name) {
+    let why = if name.is_empty() || own.contains(&name) {
+        "the instance needs that name for itself".to_owned()
+    } else if let Some(why) = unusable(name, &run.id) {
+        why
+    } else {
         return Ok(());
-    }
-    let message =
-        format!("a restored database cannot be called {name:?}: the instance needs that name for itself");
+    };
+    let message = format!("a restored database cannot be called {name:?}: {why}");
     Err(Ending::new(Exit::Usage, message)
         .hint("give another name: --into NAME")
         .into())
+}
+
+/// PostgreSQL cuts longer names without a word.
+const NAME_BYTES: usize = 63;
+
+/// Why a database cannot have this name while it is restored, or when its old content is kept.
+fn unusable(name: &str, run: &RunId) -> Option<String> {
+    let before = format!("__before_{run}");
+    if name.len() + before.len() > NAME_BYTES {
+        return Some(format!(
+            "it has {} bytes, and {} are left beside the {before} that old content would get",
+            name.len(),
+            NAME_BYTES - before.len()
+        ));
+    }
+    let reserved = name.ends_with("__incoming") || name.contains("__before_") || name.contains("__undone_");
+    reserved.then(|| "names like that are those of unfinished and replaced databases".to_owned())
 }
 
 fn execute(
@@ -306,79 +312,6 @@ fn archive_action(
     Ok(Action::Restore(restore))
 }
 
-/// A dump made by hand: whole, loadable by this psql, and without a word to the rest of the instance.
-fn plain_action(
-    context: &Context,
-    server: &ServerFacts,
-    restore: Restore,
-    file: &Path,
-) -> anyhow::Result<Action> {
-    let dump = plain::read(file)?;
-    context.terminal.line(&plain::describe(&dump));
-    let damages = plain::damages(&dump);
-    if !damages.is_empty() {
-        let message = format!(
-            "{} cannot be trusted; nothing was changed:\n  {}",
-            file.display(),
-            damages.join("\n  ")
-        );
-        return Err(Ending::new(Exit::Findings, message)
-            .hint("pg_dump --file NEW.sql --dbname DATABASE, with no other option but how to connect")
-            .into());
-    }
-    let folder = file.parent().unwrap_or(Path::new("."));
-    if dump.restrict {
-        let psql = dumps::psql_version(&context.runner, &restore.target.clients, folder)
-            .map_err(|error| Ending::new(Exit::Preconditions, error.to_string()))?;
-        if !dumps::knows_restrict(psql) {
-            return Err(refuse(&[Finding::error(
-                "restore.psql",
-                format!(
-                    "the dump starts with \\restrict, which psql {}.{} does not know",
-                    psql.0, psql.1
-                ),
-            )
-            .wanted("psql 13.22, 14.19, 15.14, 16.10, 17.6, 18 or later")])
-            .into());
-        }
-    }
-    let missing: Vec<String> = dump
-        .roles
-        .iter()
-        .filter(|role| !server.roles.contains_key(*role) && !role.starts_with("pg_"))
-        .cloned()
-        .collect();
-    if !missing.is_empty() {
-        let owner = &context.loaded.settings.target.user;
-        context.terminal.line(&format!(
-            "roles that the target does not have: {}; what is theirs will belong to {owner}",
-            missing.join(", ")
-        ));
-    }
-    let (sha256, bytes) =
-        infra::files::sha256(file).with_context(|| format!("failed to read {}", file.display()))?;
-    let model = server.databases.get(&restore.maintenance_database);
-    let locale = |pick: fn(&infra::postgres::facts::DatabaseEntry) -> &String| {
-        model.map_or_else(|| "C".to_owned(), |entry| pick(entry).clone())
-    };
-    context.terminal.line(&format!(
-        "{} in one transaction, as {} and with all its rights; the rows of every COPY are counted afterwards",
-        time::bytes(bytes),
-        context.loaded.settings.target.user
-    ));
-    Ok(Action::RestorePlain(RestorePlain {
-        file: file.to_owned(),
-        sha256,
-        bytes,
-        encoding: dump.encoding.clone().unwrap_or_else(|| "UTF8".to_owned()),
-        collate: locale(|entry| &entry.collate),
-        ctype: locale(|entry| &entry.ctype),
-        missing_roles: missing,
-        rows: dump.rows,
-        restore,
-    }))
-}
-
 /// A database with content is never replaced without a word.
 fn existing(
     context: &Context,
@@ -413,4 +346,27 @@ fn existing(
     .hint("add --set-aside-existing")
     .hint("or restore beside it: add --into NAME");
     Err(refuse(&[finding]).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_be_cut_or_mean_something_else_are_refused() {
+        let run = RunId::new();
+        for name in ["labeler__incoming", "labeler__before_x", "a__undone_x"] {
+            assert!(
+                unusable(name, &run).is_some_and(|why| why.starts_with("names like that")),
+                "{name}"
+            );
+        }
+        assert_eq!(unusable("labeler", &run), None);
+        assert_eq!(unusable(&"a".repeat(34), &run), None);
+        assert!(unusable(&"a".repeat(35), &run).is_some());
+        assert!(
+            unusable(&"ä".repeat(18), &run).is_some(),
+            "bytes count, not letters"
+        );
+    }
 }

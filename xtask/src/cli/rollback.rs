@@ -1,11 +1,14 @@
 //! `cargo xtask rollback`
 
+mod others;
+
 use super::confirm::confirm;
 use super::context::lock;
 use super::migrate::{describe, learn_kept, world, write_reports};
 use super::{Context, Ending, Global, backup, care};
 use crate::cli::record;
 use crate::engine::{self, RunState, StepState};
+use crate::model::run_dir::BEFORE_ROLLBACK;
 use crate::model::{Exit, RunDir, time};
 use crate::plan::action::BackupDatabase;
 use crate::plan::{self, Action, Plan, charge};
@@ -51,11 +54,12 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     let begun = |s: &StepState| !matches!(s, StepState::Pending | StepState::Undone);
     // Killed after its last step was undone, a run still lacks the line that says so.
     if state.rolled_back || !(state.steps.iter().any(begun) || state.is_going_back()) {
-        return Err(Ending::new(
-            Exit::NothingToDo,
-            format!("nothing to do: run {} is rolled back", run.id),
-        )
-        .into());
+        let what = match state.rolled_back {
+            true => "is rolled back",
+            false => "did nothing that could be taken back",
+        };
+        let message = format!("nothing to do: run {} {what}", run.id);
+        return Err(Ending::new(Exit::NothingToDo, message).into());
     }
     newer_run(&context, &run)?;
     context.terminal.line(&format!(
@@ -84,6 +88,7 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     {
         context.terminal.line(&format!("   - undo: {}", step.title));
     }
+    others::tell(&going);
     let again = format!("cargo xtask rollback {} --yes", run.id);
     confirm("go back?", args.yes, &again)?;
     if newer == Newer::Rows {
@@ -342,7 +347,7 @@ impl Going<'_> {
         let folder = self
             .run
             .path()
-            .join(format!("before-rollback-{}", time::compact_now()));
+            .join(format!("{BEFORE_ROLLBACK}{}", time::compact_now()));
         self.context.terminal.line(&format!(
             "backing up the target before going back: {}",
             folder.display()

@@ -154,8 +154,25 @@ impl Journal {
         Ok(())
     }
 
+    /// Checks that a journal is that of this plan: its first line holds the plan's SHA-256. Lines that say what was done
+    /// mean nothing beside another plan.
+    ///
+    /// # Errors
+    /// When the first line is another one, or the plan was changed.
+    pub fn check_plan(entries: &[Entry], plan: &[u8]) -> anyhow::Result<()> {
+        match entries.first().map(|entry| &entry.event) {
+            None => Ok(()),
+            Some(Event::RunStarted { plan: sum }) => {
+                let same = *sum == infra::files::sha256_bytes(plan);
+                anyhow::ensure!(same, "its plan.json was changed after it began");
+                Ok(())
+            }
+            Some(_) => anyhow::bail!("its journal lacks its first line"),
+        }
+    }
+
     fn parse(path: &Path) -> anyhow::Result<(Vec<Entry>, u64)> {
-        let bytes = match std::fs::read(path) {
+        let bytes = match infra::files::read_regular(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error).with_context(|| format!("failed to read {}", path.display())),
@@ -216,6 +233,19 @@ mod tests {
         let mut file = infra::files::append_private(&path).unwrap();
         file.write_all(b"garbage\n").unwrap();
         assert!(Journal::open(&path).is_err());
+    }
+
+    #[test]
+    fn a_plan_that_is_not_the_journals_is_an_error() {
+        let mut journal = Journal::in_memory();
+        assert!(Journal::check_plan(journal.entries(), b"plan").is_ok());
+        let plan = infra::files::sha256_bytes(b"plan");
+        journal.append(Event::RunStarted { plan }).unwrap();
+        assert!(Journal::check_plan(journal.entries(), b"plan").is_ok());
+        assert!(Journal::check_plan(journal.entries(), b"plam").is_err());
+        let mut other = Journal::in_memory();
+        other.append(Event::RunFinished {}).unwrap();
+        assert!(Journal::check_plan(other.entries(), b"plan").is_err());
     }
 
     #[cfg(unix)]

@@ -51,13 +51,7 @@ impl Lock {
         let path = private.join("lock");
         let who = private.join("lock.holder");
         let context = || format!("failed to lock {}", path.display());
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .with_context(context)?;
+        let file = infra::files::lock_file(&path).with_context(context)?;
         match file.try_lock() {
             Ok(()) => {
                 // Beside the lock: on Windows a locked file cannot be read by others.
@@ -89,6 +83,12 @@ mod tests {
             who.contains("migrate run x") && who.contains(&std::process::id().to_string()),
             "{who}"
         );
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let found = std::fs::metadata(dir.path().join("lock")).unwrap();
+            assert_eq!(found.permissions().mode() & 0o777, 0o600);
+        }
         drop(first);
         // A child that another test starts right now holds every open file until it has become its own program.
         let limit = std::time::Duration::from_secs(30);

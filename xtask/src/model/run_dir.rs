@@ -19,6 +19,9 @@ pub const ONBOARDINGS: &str = "onboarding";
 /// Folder of backups that no migration took.
 pub const BACKUPS: &str = "backups";
 
+/// How the folders of backups start that a rollback takes of the target.
+pub const BEFORE_ROLLBACK: &str = "before-rollback-";
+
 /// `.xtask/runs/<id>/`
 #[derive(Clone, Debug)]
 pub struct RunDir {
@@ -53,15 +56,41 @@ impl RunDir {
         Ok(())
     }
 
-    /// Runs that have a journal, the oldest first.
+    /// Runs that have a journal, or have lost it after they did something, the oldest first.
     pub fn all(runs: &Path) -> Vec<Self> {
         let entries = std::fs::read_dir(runs).into_iter().flatten().flatten();
         let mut found: Vec<Self> = entries
             .filter_map(|entry| RunId::parse(entry.file_name().to_str()?))
             .map(|id| Self::new(runs, id))
-            .filter(|run| run.journal().is_file())
+            .filter(|run| run.journal().symlink_metadata().is_ok() || !run.traces().is_empty())
             .collect();
         found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
+    }
+
+    /// What only steps leave in the folder, as paths in it: it tells of a run whose journal is gone or was cut short.
+    pub fn traces(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (folder, ends) in [
+            ("state", ""),
+            ("env", ".before"),
+            ("backup", ""),
+            ("logs", ".log"),
+        ] {
+            let entries = std::fs::read_dir(self.path.join(folder))
+                .into_iter()
+                .flatten()
+                .flatten();
+            for entry in entries {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                // A log is made before its step is announced, and written to after that.
+                let counts = folder != "logs" || entry.metadata().is_ok_and(|found| found.len() > 0);
+                if name.ends_with(ends) && counts {
+                    found.push(format!("{folder}/{name}"));
+                }
+            }
+        }
+        found.sort();
         found
     }
 
@@ -114,6 +143,13 @@ impl RunDir {
         self.path.join("backup")
     }
 
+    /// Backups of the target, taken before going back.
+    pub fn before_rollback(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&self.path).into_iter().flatten().flatten();
+        let found = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(BEFORE_ROLLBACK));
+        found.map(|entry| entry.path()).collect()
+    }
+
     /// The logs' folder.
     pub fn logs(&self) -> PathBuf {
         self.path.join("logs")
@@ -149,7 +185,7 @@ impl RunDir {
 /// # Errors
 /// When it is there and cannot be read: an unreadable file is never taken for an absent one.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> {
-    let text = match std::fs::read(path) {
+    let text = match infra::files::read_regular(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(|| format!("failed to read {}", path.display())),
@@ -157,4 +193,19 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<Option<T>> 
     serde_json::from_slice(&text)
         .map(Some)
         .with_context(|| format!("failed to understand {}", path.display()))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::read_json;
+
+    #[test]
+    fn a_pipe_is_no_document_and_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("manifest.json");
+        let make = infra::Cmd::new("mkfifo", "make a pipe").arg(&pipe);
+        infra::Runner::default().run(&make).unwrap();
+        let error = read_json::<u32>(&pipe).unwrap_err();
+        assert!(format!("{error:#}").contains("not a regular file"), "{error:#}");
+    }
 }

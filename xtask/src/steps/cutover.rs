@@ -194,7 +194,7 @@ fn edit(env: &EnvFile, world: &World<'_>) -> Result<Option<Edit>, Failure> {
     if now == before || written == Some(&infra::files::sha256_bytes(&now)) {
         return Ok(None);
     }
-    let written = std::fs::read(after_file(env)).unwrap_or(before);
+    let written = infra::files::read_regular(&after_file(env)).unwrap_or(before);
     let diff = Document::parse(written)
         .diff(&Document::parse(now))
         .masked("as the cutover wrote it", "now");
@@ -215,7 +215,7 @@ fn kept(env: &EnvFile) -> Result<Option<Vec<u8>>, Failure> {
         return Ok(None);
     }
     Ok(Some(
-        std::fs::read(&env.before).context("failed to read the kept bytes")?,
+        infra::files::read_regular(&env.before).context("failed to read the kept bytes")?,
     ))
 }
 

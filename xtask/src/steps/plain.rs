@@ -19,7 +19,7 @@ pub(super) fn probe(action: &RestorePlain, world: &World<'_>) -> Result<Probe, F
 
 pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, Failure> {
     let restore = &action.restore;
-    let (Some(database), Some(load)) = (restore.databases.first(), action.load(world.vault)) else {
+    let Some(database) = restore.databases.first() else {
         return Err(Failure::new("the plan names no database to restore"));
     };
     let (server, incoming) = (restore.target.server(world.vault), database.incoming());
@@ -43,6 +43,14 @@ pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, F
         },
     );
     create_incoming(restore, &server, &incoming, &create, world)?;
+    let shared: Vec<String> = server.json(
+        &world.runner,
+        &incoming,
+        &action.shared_objects(),
+        "look at what belongs to the whole instance",
+    )?;
+    let load = action.load(world.vault, &shared);
+    let load = load.context("the plan names no database to restore")?;
     let finished = AtomicBool::new(false);
     let loaded = std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -91,6 +99,22 @@ pub(super) fn verify(action: &RestorePlain, world: &World<'_>) -> Result<(), Fai
     restore::verify(&action.restore, world)
 }
 
+/// Removes the incoming database, and with it the roles that were made for it: they stay where something else uses them.
 pub(super) fn undo(action: &RestorePlain, world: &World<'_>) -> Result<(), Failure> {
-    restore::undo(&action.restore, world)
+    let restore = &action.restore;
+    restore::undo(restore, world)?;
+    let server = restore.target.server(world.vault);
+    for role in &action.missing_roles {
+        let drop = Script::new("DROP ROLE IF EXISTS :\"role\";").var("role", role);
+        let what = format!("drop role {role}");
+        if server
+            .execute(&world.runner, &restore.maintenance_database, &drop, what)
+            .is_err()
+        {
+            world.progress.warn(&format!(
+                "role {role}, made for the dump, could not be dropped and stays; nobody can log in as it"
+            ));
+        }
+    }
+    Ok(())
 }

@@ -43,12 +43,17 @@ fn an_edited_env_is_shown_without_values_and_with_the_flag_kept_beside() {
         .never_says("do-not-show-this")
         .says("--discard-env-edits");
     assert!(workspace.env_bytes() == edited, "a refusal changes nothing");
+    ask(&workspace.target(), "postgres", "CREATE DATABASE guest");
+    ask(&workspace.target(), "guest", NEW_ROW);
     workspace
         .xtask(&["rollback", "--yes", "--discard-env-edits"])
-        .ends(22);
+        .ends(22)
+        .says("the target is stopped, and with it database guest");
     old_world(workspace, &env);
     let kept = newest(workspace).join("env").join("0.edited");
     assert!(std::fs::read(kept).unwrap() == edited, "the edited file is kept");
+    let silent = workspace.xtask(&["cleanup", "--yes"]);
+    silent.ends(20).says("the target does not").says("pg_ctl");
 }
 
 #[test]
@@ -289,6 +294,12 @@ fn a_backup_that_holds_other_than_its_manifest_names_is_not_intact() {
         .ends(20)
         .says("is not empty; nothing was written");
     verify().ends(0);
+    let elsewhere = workspace.root.join("elsewhere");
+    let path = elsewhere.to_string_lossy();
+    let created = workspace.xtask(&["backup", "create", "--only", "users", "--output", &path]);
+    created.ends(0);
+    let list = workspace.xtask(&["backup", "list"]);
+    assert!(list.ends(0).stdout.contains(path.as_ref()) && !list.stdout.contains("not complete"));
     workspace.stop("platform");
     workspace
         .xtask(&["backup", "create"])

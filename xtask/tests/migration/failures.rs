@@ -243,9 +243,21 @@ fn a_run_that_cannot_be_read_is_told_with_the_way_back_by_hand() {
     lines[4] = "garbage";
     super::support::write(&journal, format!("{}\n", lines.join("\n")));
     told("line 5");
+    // Cut at a line's end it reads well, and lacks what the steps left.
+    let first = whole.split_inclusive('\n').next().unwrap();
+    super::support::write(&journal, first);
+    told("its journal was cut short");
+    super::support::write(&journal, "");
+    told("its journal is empty or gone");
+    std::fs::remove_file(&journal).unwrap();
+    told("its journal is empty or gone");
     super::support::write(&journal, whole);
 
     let plan = run.join("plan.json");
+    let planned = std::fs::read_to_string(&plan).unwrap();
+    super::support::write(&plan, planned.replace("labeler_user", "labeler_usex"));
+    told("plan.json was changed");
+    super::support::write(&plan, planned);
     std::fs::rename(&plan, run.join("away")).unwrap();
     told("plan.json is gone");
     std::fs::rename(run.join("away"), plan).unwrap();

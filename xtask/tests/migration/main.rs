@@ -10,6 +10,7 @@
 mod address;
 mod application;
 mod back;
+mod by_hand;
 mod cleaning;
 mod containers;
 mod doctor;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::look;
+use super::{ELSEWHERE, look};
 use crate::cli::context::lock;
 use crate::cli::output::out_line;
 use crate::cli::{Context, Ending, Global, migrate, refuse};
@@ -86,13 +86,39 @@ pub(super) fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit>
         Some(path) => std::path::absolute(path).context("failed to find the folder")?,
         None => run.path().to_owned(),
     };
-    let document = take(&context, &run, databases, folder)?;
+    let document = match take(&context, &run, databases, folder.clone()) {
+        Ok(document) => document,
+        Err(error) => {
+            forget(&run, &folder);
+            return Err(error);
+        }
+    };
+    if args.output.is_some() {
+        infra::files::private_dir(&run.path().join("state")).context("failed to make a folder")?;
+        run.save(ELSEWHERE, &folder)?;
+    }
     if args.json {
         out_line(serde_json::to_string_pretty(&document)?)?;
     } else {
         out_line(document["path"].as_str().unwrap_or_default())?;
     }
     Ok(Exit::Ok)
+}
+
+/// Removes what a backup that failed left, when no archive in it is whole: nobody could use it. Its logs are in the message.
+fn forget(run: &RunDir, folder: &Path) {
+    let whole = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+    let entries = || std::fs::read_dir(folder).into_iter().flatten().flatten();
+    if entries().any(|entry| whole(&entry.path())) {
+        return;
+    }
+    // What cannot be removed shows in `backup list` as not complete.
+    if folder != run.path() {
+        for entry in entries().filter(|entry| entry.path().is_dir()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir_all(run.path());
 }
 
 /// Nothing that somebody keeps is written over.

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::remote;
+use super::{ELSEWHERE, remote};
 use crate::cli::output::out_line;
 use crate::cli::{Context, Global};
 use crate::model::backup::{BackupManifest, DatabaseBackup};
 use crate::model::upload::Uploads;
-use crate::model::{Exit, RunDir, time};
+use crate::model::{Exit, RunDir, RunId, time};
 
 /// List the backups of this workspace or of object storage, the oldest first
 #[derive(Debug, Clone, clap::Args)]
@@ -30,17 +30,22 @@ pub(super) fn list(global: &Global, args: &ListArgs) -> anyhow::Result<Exit> {
     let mut folders: Vec<(String, PathBuf)> = Vec::new();
     for run in RunDir::all(&context.workspace.runs()) {
         folders.push((run.id.to_string(), run.backup()));
-        // Backups of the target, taken before going back.
-        let inside = std::fs::read_dir(run.path()).into_iter().flatten().flatten();
-        let before =
-            inside.filter(|entry| entry.file_name().to_string_lossy().starts_with("before-rollback"));
-        folders.extend(before.map(|entry| (run.id.to_string(), entry.path())));
+        let before = run.before_rollback().into_iter();
+        folders.extend(before.map(|folder| (run.id.to_string(), folder)));
     }
     let own = std::fs::read_dir(context.workspace.backups())
         .into_iter()
         .flatten()
         .flatten();
-    folders.extend(own.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())));
+    for entry in own {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let run = RunId::parse(&name).map(|id| RunDir::new(&context.workspace.backups(), id));
+        let elsewhere = run
+            .map(|run| run.load::<PathBuf>(ELSEWHERE))
+            .transpose()?
+            .flatten();
+        folders.push((name, elsewhere.unwrap_or_else(|| entry.path())));
+    }
     folders.sort();
     let mut documents = Vec::new();
     for (id, folder) in folders.into_iter().filter(|(_, folder)| folder.is_dir()) {

@@ -179,12 +179,19 @@ fn against(context: &mut Context, folder: &Path, database: &str, args: &VerifyAr
     };
     let archive = args.database.as_deref().unwrap_or(database);
     let Some(backup) = DatabaseBackup::read(folder, archive)? else {
-        return Err(Ending::new(
+        let held = BackupManifest::read(folder)?.map(|manifest| manifest.databases);
+        let ending = Ending::new(
             Exit::Preconditions,
             format!("the backup holds no archive of {archive}"),
-        )
-        .hint("cargo xtask backup verify PATH --against DATABASE --database DB")
-        .into());
+        );
+        let word = infra::command::shell_word;
+        let line = |held: String| {
+            let (path, against) = (args.path.to_string_lossy(), word(database));
+            let (path, held) = (word(&path), word(&held));
+            format!("cargo xtask backup verify {path} --against {against} --database {held}")
+        };
+        let lines = held.unwrap_or_default().into_keys().map(line);
+        return Err(lines.fold(ending, Ending::hint).into());
     };
     backup.manifest.comparable().map_err(|why| {
         Ending::new(

@@ -244,8 +244,13 @@ impl Cleaning<'_> {
                 .map_or_else(|_| "size unknown".to_owned(), time::bytes);
             items.push(Item {
                 text: format!(
-                    "run {} with its backup and logs, {size}; {}",
+                    "run {} with its backup and logs{}, {size}; {}",
                     known.dir.id,
+                    match known.dir.before_rollback().is_empty() {
+                        true => "",
+                        false =>
+                            " and the backup of the target that a rollback took (rows that are nowhere else)",
+                    },
                     Uploads::words(&known.dir.backup())
                 ),
                 how: Removal::Folder(known.dir.path().to_owned()),

@@ -5,11 +5,10 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::super::Context;
+use super::super::{Context, record};
 use crate::doctor::Past;
-use crate::engine::{self, Entry, Journal, JournalEvent, StepState};
+use crate::engine::{self, Entry, JournalEvent, StepState};
 use crate::model::RunDir;
-use crate::model::run_dir::read_json;
 use crate::plan::{Action, Plan};
 
 /// The newest run of each database that did anything.
@@ -37,9 +36,10 @@ pub(super) fn past(context: &Context) -> BTreeMap<String, Past> {
 
 /// The databases of a run and what it left; `None` when it never began.
 fn one(run: &RunDir) -> anyhow::Result<Option<(Vec<String>, Past)>> {
-    let plan: Plan = read_json(&run.plan())?.with_context(|| format!("run {} has no plan", run.id))?;
+    let Some((plan, entries)) = record::documents::<Plan>(run)? else {
+        return Ok(None);
+    };
     let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
-    let entries = Journal::read(&run.journal())?;
     let state = engine::fold(&ids, &entries)?;
     let id = run.id.to_string();
     if state.steps.iter().all(|step| *step == StepState::Pending) {

@@ -10,11 +10,10 @@ use super::super::confirm::confirm;
 use super::super::context::lock;
 use super::super::migrate::world;
 use super::super::output::err_line;
-use super::super::{Context, Ending};
+use super::super::{Context, Ending, record};
 use super::{DoctorArgs, checkup, look};
 use crate::doctor::{self, Case, Diagnosis, Examination, FixStep, Kept, Problem};
 use crate::engine::{self, Journal, JournalEvent, Outcome, StepState};
-use crate::model::run_dir::read_json;
 use crate::model::{Exit, RunDir, RunId};
 use crate::report::Repaired;
 use crate::steps::Failure;
@@ -275,8 +274,11 @@ fn newer(context: &Context, run: &RunDir, kept: &Kept) -> anyhow::Result<()> {
 
 /// The repair with its journal; `None` when it is taken back already.
 fn standing(run: &RunDir) -> anyhow::Result<Option<(Kept, Journal)>> {
-    let kept: Kept =
-        read_json(&run.plan())?.with_context(|| format!("repair {} has lost what it was", run.id))?;
+    let documents = record::documents::<Kept>(run);
+    let documents = documents.with_context(|| format!("repair {} cannot be read", run.id))?;
+    let Some((kept, _)) = documents else {
+        return Ok(None);
+    };
     let journal = Journal::open(&run.journal())?;
     let state = engine::fold(&[kept.problem.as_str()], journal.entries())?;
     let begun = !matches!(state.steps[..], [StepState::Pending | StepState::Undone]);

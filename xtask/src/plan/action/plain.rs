@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use infra::Cmd;
-use infra::postgres::{plain, quote};
+use infra::postgres::{Script, plain, quote};
 use serde::{Deserialize, Serialize};
 
 use super::Restore;
@@ -29,35 +29,54 @@ pub struct RestorePlain {
     pub ctype: String,
     /// Roles that the dump names and the target does not have.
     pub missing_roles: Vec<String>,
+    /// Those of them that row-level security policies name: they stay, and nobody can log in as one.
+    pub kept_roles: Vec<String>,
+    /// Whether psql is told to run none of its own commands while it reads the dump: it can, and the dump does not say so.
+    pub restrict: bool,
     /// Rows of each `COPY` in it.
     pub rows: BTreeMap<String, u64>,
 }
 
 impl RestorePlain {
-    /// psql, in one transaction. Roles that are missing exist only inside it: what they own afterwards belongs to the
-    /// owner, and what was granted to them is gone with them.
-    pub fn load(&self, vault: &Vault) -> Option<Cmd> {
+    /// What belongs to the whole instance, asked before it is loaded.
+    pub fn shared_objects(&self) -> Script {
+        plain::shared_objects(!self.restore.unprivileged, &self.missing_roles)
+    }
+
+    /// psql, in one transaction, which ends without effect when something of `shared` was changed. What missing roles own
+    /// belongs to the owner afterwards. They exist only inside the transaction, and what was granted to them is gone with
+    /// them; but a role that policies name stays, because its policies would be gone with it.
+    pub fn load(&self, vault: &Vault, shared: &[String]) -> Option<Cmd> {
         let database = self.restore.databases.first()?;
         let server = self.restore.target.server(vault);
         let (mut before, mut after) = (String::new(), String::new());
-        for role in &self.missing_roles {
-            let role = quote::ident(role);
+        for name in &self.missing_roles {
+            let role = quote::ident(name);
             let owner = quote::ident(&database.owner);
             before.push_str(&format!("CREATE ROLE {role} NOLOGIN; "));
-            after.push_str(&format!(
-                "REASSIGN OWNED BY {role} TO {owner}; DROP OWNED BY {role}; DROP ROLE {role}; "
-            ));
+            after.push_str(&format!("REASSIGN OWNED BY {role} TO {owner}; "));
+            if !self.kept_roles.contains(name) {
+                let unnamed = plain::no_policy_names(name);
+                after.push_str(&format!("{unnamed} DROP OWNED BY {role}; DROP ROLE {role}; "));
+            }
         }
+        after.push_str(&plain::unchanged(
+            !self.restore.unprivileged,
+            &self.missing_roles,
+            shared,
+        ));
         Some(plain::load(
             &server,
             &database.incoming(),
             &self.file,
+            // The file cannot hold its own SHA-256.
+            self.restrict.then_some(self.sha256.as_str()),
             before.trim_end(),
-            after.trim_end(),
+            &after,
         ))
     }
 
     pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
-        self.load(vault).into_iter().collect()
+        self.load(vault, &[]).into_iter().collect()
     }
 }

@@ -1,0 +1,154 @@
+//! Plain dumps and the programs that write and load them.
+
+use std::path::Path;
+
+use crate::command::{Cmd, CommandError, Runner};
+use crate::postgres::archive::container_path;
+use crate::postgres::{Clients, Script, Server, quote};
+
+/// `pg_dump` as people run it by hand: the dump is its standard output.
+pub fn dump(server: &Server, database: &str) -> Cmd {
+    let (cmd, _) = server.bulk_client(
+        "pg_dump",
+        Path::new("."),
+        true,
+        format!("dump database {database}"),
+    );
+    cmd.args(["-d", &server.dbname(database), "--no-password"])
+}
+
+/// Loads a file in one transaction, stopping at the first error. `before` and `after` are SQL of the same transaction.
+/// With `restrict`, a word that the file cannot know, psql runs none of its own commands while it reads it; that is for
+/// files without a `\restrict` of their own, and for a psql that knows it.
+pub fn load(
+    server: &Server,
+    database: &str,
+    file: &Path,
+    restrict: Option<&str>,
+    before: &str,
+    after: &str,
+) -> Cmd {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let base = file
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let what = format!("load {base} into database {database}");
+    let (cmd, seen) = server.bulk_client("psql", folder, true, what);
+    let mut cmd = cmd.args(["-d", &server.dbname(database)]).args([
+        "-Xqw",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "--single-transaction",
+    ]);
+    if !before.is_empty() {
+        cmd = cmd.args(["-c", before]);
+    }
+    if let Some(word) = restrict {
+        cmd = cmd.args(["-c", &format!("\\restrict {word}")]);
+    }
+    cmd = cmd.args(["-f", &container_path(&seen, &base)]);
+    if !after.is_empty() {
+        cmd = cmd.args(["-c", after]);
+    }
+    cmd
+}
+
+/// What belongs to the whole instance, one row each with a mark that changes when the object is changed. Roles named in
+/// `but` are left out. Without superuser the roles' own rows cannot be read, and a changed password is not seen.
+fn shared(superuser: bool, but: &[String]) -> String {
+    let but: Vec<String> = but.iter().map(|name| quote::literal(name)).collect();
+    let but = format!("ARRAY[{}]::text[]", but.join(", "));
+    let roles = match superuser {
+        true => "SELECT rolname, xmin::text AS mark FROM pg_authid",
+        false => "SELECT rolname, md5(r::text) AS mark FROM pg_roles r",
+    };
+    format!(
+        "SELECT format('role %s', rolname), mark FROM ({roles}) r WHERE rolname <> ALL ({but}) \
+         UNION ALL SELECT format('database %s', datname), xmin::text FROM pg_database \
+         UNION ALL SELECT format('tablespace %s', spcname), xmin::text FROM pg_tablespace \
+         UNION ALL SELECT format('membership of %s in %s', member::regrole, roleid::regrole), xmin::text \
+         FROM pg_auth_members WHERE roleid NOT IN (SELECT oid FROM pg_roles WHERE rolname = ANY ({but})) \
+         UNION ALL SELECT format('settings of role %s in database %s', setrole, setdatabase), xmin::text \
+         FROM pg_db_role_setting \
+         UNION ALL SELECT format('comment on %s %s', classoid::regclass, objoid), xmin::text FROM pg_shdescription"
+    )
+}
+
+/// Asks for what belongs to the whole instance, as lines.
+pub fn shared_objects(superuser: bool, but: &[String]) -> Script {
+    Script::new(format!(
+        "SELECT coalesce(json_agg(o || ' ' || m), '[]'::json) FROM ({}) s(o, m);",
+        shared(superuser, but)
+    ))
+}
+
+/// SQL that fails when what belongs to the whole instance is not `as_it_was` any more.
+pub fn unchanged(superuser: bool, but: &[String], as_it_was: &[String]) -> String {
+    let lines: Vec<String> = as_it_was.iter().map(|line| quote::literal(line)).collect();
+    let (now, then) = (shared(superuser, but), lines.join(", "));
+    let body = format!(
+        "DECLARE changed text; BEGIN \
+         WITH at_end AS (SELECT o || ' ' || m AS line FROM ({now}) s(o, m)), \
+         earlier AS (SELECT unnest(ARRAY[{then}]::text[]) AS line) \
+         SELECT string_agg(DISTINCT regexp_replace(line, ' [^ ]*$', ''), ', ') INTO changed FROM \
+         ((TABLE at_end EXCEPT TABLE earlier) UNION ALL (TABLE earlier EXCEPT TABLE at_end)) d; \
+         IF changed IS NOT NULL THEN \
+         RAISE EXCEPTION 'what belongs to the whole instance was changed meanwhile: %', changed; END IF; END"
+    );
+    format!("DO {};", quote::literal(&body))
+}
+
+/// SQL that fails when a policy names this role: without the role it would vanish, or hold for others.
+pub fn no_policy_names(role: &str) -> String {
+    let name = quote::literal(role);
+    let body = format!(
+        "DECLARE named text; BEGIN \
+         SELECT string_agg(format('%I on %s', polname, polrelid::regclass), ', ') INTO named FROM pg_policy \
+         WHERE (SELECT oid FROM pg_roles WHERE rolname = {name}) = ANY (polroles); \
+         IF named IS NOT NULL THEN RAISE EXCEPTION 'policies name role %, which does not exist here: %', {name}, named; \
+         END IF; END"
+    );
+    format!("DO {};", quote::literal(&body))
+}
+
+/// Version of psql: major and minor.
+///
+/// # Errors
+/// When it does not run or says something else.
+pub fn psql_version(runner: &Runner, clients: &Clients, folder: &Path) -> Result<(u32, u32), CommandError> {
+    let (cmd, _) = clients.offline("psql", folder, "ask psql for its version");
+    let cmd = cmd.arg("--version");
+    let text = runner.run(&cmd)?.stdout_text();
+    let number = text.split_whitespace().find_map(|word| {
+        let (major, minor) = word.split_once('.')?;
+        let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+        Some((major.parse().ok()?, digits.parse().ok()?))
+    });
+    number.ok_or_else(|| CommandError::Unreadable {
+        what: cmd.what().to_owned(),
+        why: format!("the answer is {:?}", text.trim()),
+    })
+}
+
+/// Whether this psql knows `\restrict`: it came to every supported branch in August 2025 (CVE-2025-8714).
+pub fn knows_restrict((major, minor): (u32, u32)) -> bool {
+    match major {
+        13 => minor >= 22,
+        14 => minor >= 19,
+        15 => minor >= 14,
+        16 => minor >= 10,
+        17 => minor >= 6,
+        other => other >= 18,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::knows_restrict;
+
+    #[test]
+    fn restrict_came_with_the_releases_of_august_2025() {
+        assert!(knows_restrict((16, 10)) && knows_restrict((18, 0)));
+        assert!(!knows_restrict((16, 9)) && !knows_restrict((12, 99)));
+    }
+}
