@@ -134,11 +134,45 @@ pub struct DatabaseFacts {
     /// `CONNECTION LIMIT` of the database; -1 for none.
     #[serde(default)]
     pub connection_limit: i32,
+    /// Tablespaces that it uses beside the default one, with their folders on the old server.
+    #[serde(default)]
+    pub tablespaces: BTreeMap<String, String>,
     /// Whether Alembic's table is there.
     pub has_alembic_version: bool,
 }
 
 impl DatabaseFacts {
+    /// A database that nobody can connect to.
+    fn unseen(name: &str, entry: &DatabaseEntry) -> Self {
+        Self {
+            name: name.to_owned(),
+            oid: entry.oid,
+            bytes: entry.bytes.unwrap_or(0),
+            relations: 0,
+            routines_and_types: 0,
+            large_objects: 0,
+            schemas: 0,
+            extensions: BTreeMap::new(),
+            owners: Vec::new(),
+            prepared_transactions: Vec::new(),
+            role_settings: Vec::new(),
+            connection_limit: 0,
+            tablespaces: BTreeMap::new(),
+            has_alembic_version: false,
+        }
+    }
+
+    /// What it holds, in words: `database x with 3 relations`.
+    pub fn in_words(&self) -> String {
+        let name = &self.name;
+        match (self.relations, self.has_content()) {
+            (_, false) => format!("database {name}, which nobody may connect to"),
+            (0, true) => format!("database {name} with functions, types, schemas or large objects"),
+            (1, true) => format!("database {name} with 1 relation"),
+            (count, true) => format!("database {name} with {count} relations"),
+        }
+    }
+
     /// Nothing a person put here.
     pub fn is_empty(&self) -> bool {
         !self.has_content() && self.extensions.is_empty()
@@ -171,6 +205,35 @@ pub fn database(runner: &Runner, server: &Server, database: &str) -> Result<Data
         &script,
         format!("look at database {database} of {}", server.label),
     )
+}
+
+/// The databases of an instance beside `but` that hold something, looked at one by one. Nobody can connect to some; they
+/// are taken to hold something.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn with_content(
+    runner: &Runner,
+    server: &Server,
+    instance: &ServerFacts,
+    but: &str,
+) -> Result<Vec<DatabaseFacts>, CommandError> {
+    let mut found = Vec::new();
+    for (name, entry) in &instance.databases {
+        // What a cut-off DROP DATABASE left can only be dropped.
+        if name == but || entry.invalid {
+            continue;
+        }
+        if !entry.allow_connections {
+            found.push(DatabaseFacts::unseen(name, entry));
+            continue;
+        }
+        let facts = database(runner, server, name)?;
+        if facts.has_content() {
+            found.push(facts);
+        }
+    }
+    Ok(found)
 }
 
 /// The revisions a database stands at; empty when Alembic has not stamped it.

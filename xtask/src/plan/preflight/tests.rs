@@ -1,6 +1,7 @@
 //! Every finding on a world made by hand: one where nothing is wrong, and one change at a time.
 
 mod onboarding;
+mod origin;
 
 use serde_json::{Value, json};
 
