@@ -142,7 +142,7 @@ pub struct DatabaseFacts {
 }
 
 impl DatabaseFacts {
-    /// A database that nobody can connect to.
+    /// A database that could not be asked.
     fn unseen(name: &str, entry: &DatabaseEntry) -> Self {
         Self {
             name: name.to_owned(),
@@ -166,7 +166,7 @@ impl DatabaseFacts {
     pub fn in_words(&self) -> String {
         let name = &self.name;
         match (self.relations, self.has_content()) {
-            (_, false) => format!("database {name}, which nobody may connect to"),
+            (_, false) => format!("database {name}, which cannot be looked into"),
             (0, true) => format!("database {name} with functions, types, schemas or large objects"),
             (1, true) => format!("database {name} with 1 relation"),
             (count, true) => format!("database {name} with {count} relations"),
@@ -207,11 +207,11 @@ pub fn database(runner: &Runner, server: &Server, database: &str) -> Result<Data
     )
 }
 
-/// The databases of an instance beside `but` that hold something, looked at one by one. Nobody can connect to some; they
+/// The databases of an instance beside `but` that hold something, looked at one by one. Those that cannot be looked into
 /// are taken to hold something.
 ///
 /// # Errors
-/// Any [`CommandError`].
+/// When it is interrupted.
 pub fn with_content(
     runner: &Runner,
     server: &Server,
@@ -228,9 +228,12 @@ pub fn with_content(
             found.push(DatabaseFacts::unseen(name, entry));
             continue;
         }
-        let facts = database(runner, server, name)?;
-        if facts.has_content() {
-            found.push(facts);
+        match database(runner, server, name) {
+            Ok(facts) if facts.has_content() => found.push(facts),
+            Ok(_) => {}
+            Err(error) if error.is_interrupt() => return Err(error),
+            // Refused or damaged, and none of what is asked for: that must not keep the others.
+            Err(_) => found.push(DatabaseFacts::unseen(name, entry)),
         }
     }
     Ok(found)
