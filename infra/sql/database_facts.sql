@@ -35,5 +35,10 @@ SELECT json_build_object(
     WHERE s.setrole NOT IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
       AND s.setrole NOT IN (SELECT unnest(polroles) FROM pg_policy)
       AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))),
+  'tablespaces', (
+    SELECT coalesce(json_object_agg(spcname, pg_tablespace_location(oid)), '{}'::json) FROM pg_tablespace
+    WHERE spcname NOT IN ('pg_default', 'pg_global') AND oid IN (
+      SELECT reltablespace FROM pg_class
+      UNION ALL SELECT dattablespace FROM pg_database WHERE datname = current_database())),
   'has_alembic_version', to_regclass('public.alembic_version') IS NOT NULL
 );

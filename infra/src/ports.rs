@@ -2,7 +2,7 @@
 
 use std::io;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,27 @@ pub fn knock(host: &str, port: u16, limit: Duration) -> io::Result<()> {
         }
     }
     Err(last)
+}
+
+/// Whether a host is this machine: one of its usual names, one of its addresses, or a name without a dot that leads to
+/// one of them. Other names are not asked for.
+pub fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+    let usual = ["localhost", "host.docker.internal", "gateway.docker.internal"];
+    if usual.contains(&host.as_str()) {
+        return true;
+    }
+    // Only an address of this machine can be bound.
+    let ours = |address: IpAddr| {
+        address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
+    };
+    match host.parse::<IpAddr>() {
+        Ok(address) => ours(address),
+        Err(_) if host.is_empty() || host.contains('.') => false,
+        Err(_) => (host.as_str(), 0)
+            .to_socket_addrs()
+            .is_ok_and(|mut found| found.any(|address| ours(address.ip()))),
+    }
 }
 
 /// Whether we could publish a service on this loopback port now.

@@ -82,7 +82,7 @@ pub struct Restoring<'a> {
     pub ownership: Ownership,
     /// The role that owns what is made, where it is not the one we log in as.
     pub role: Option<&'a str>,
-    /// Whether to leave out what only a superuser may say of an object: its tablespace, its security label.
+    /// Whether to leave out what only a superuser may say of an object: its security label.
     pub unprivileged: bool,
     /// The entries to restore; all without it.
     pub list: Option<&'a Path>,
@@ -101,6 +101,8 @@ pub fn restore(server: &Server, database: &str, folder: &Path, name: &str, how: 
         &how.jobs.to_string(),
         "--exit-on-error",
         "--no-password",
+        // They are folders of the old machine; everything goes to the new database's own.
+        "--no-tablespaces",
     ]);
     if how.ownership == Ownership::Unify {
         cmd = cmd.args(["--no-owner", "--no-privileges"]);
@@ -109,7 +111,7 @@ pub fn restore(server: &Server, database: &str, folder: &Path, name: &str, how: 
         cmd = cmd.args(["--role", role]);
     }
     if how.unprivileged {
-        cmd = cmd.args(["--no-tablespaces", "--no-security-labels"]);
+        cmd = cmd.arg("--no-security-labels");
     }
     if let Some(list) = how.list {
         cmd = cmd.arg("-L").arg(list);

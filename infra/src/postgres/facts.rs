@@ -137,11 +137,45 @@ pub struct DatabaseFacts {
     /// `CONNECTION LIMIT` of the database; -1 for none.
     #[serde(default)]
     pub connection_limit: i32,
+    /// Tablespaces that it uses beside the default one, with their folders on the old server.
+    #[serde(default)]
+    pub tablespaces: BTreeMap<String, String>,
     /// Whether Alembic's table is there.
     pub has_alembic_version: bool,
 }
 
 impl DatabaseFacts {
+    /// A database that could not be asked.
+    fn unseen(name: &str, entry: &DatabaseEntry) -> Self {
+        Self {
+            name: name.to_owned(),
+            oid: entry.oid,
+            bytes: entry.bytes.unwrap_or(0),
+            relations: 0,
+            routines_and_types: 0,
+            large_objects: 0,
+            schemas: 0,
+            extensions: BTreeMap::new(),
+            owners: Vec::new(),
+            prepared_transactions: Vec::new(),
+            role_settings: Vec::new(),
+            connection_limit: 0,
+            tablespaces: BTreeMap::new(),
+            has_alembic_version: false,
+        }
+    }
+
+    /// What it holds, in words: `database x with 3 relations`.
+    pub fn in_words(&self) -> String {
+        let name = &self.name;
+        match (self.relations, self.has_content()) {
+            (_, false) => format!("database {name}, which cannot be looked into"),
+            (0, true) => format!("database {name} with functions, types, schemas or large objects"),
+            (1, true) => format!("database {name} with 1 relation"),
+            (count, true) => format!("database {name} with {count} relations"),
+        }
+    }
+
     /// Nothing a person put here.
     pub fn is_empty(&self) -> bool {
         !self.has_content() && self.extensions.is_empty()
@@ -210,6 +244,38 @@ pub fn database(runner: &Runner, server: &Server, database: &str) -> Result<Data
         &script,
         format!("look at database {database} of {}", server.label),
     )
+}
+
+/// The databases of an instance beside `but` that hold something, looked at one by one. Those that cannot be looked into
+/// are taken to hold something.
+///
+/// # Errors
+/// When it is interrupted.
+pub fn with_content(
+    runner: &Runner,
+    server: &Server,
+    instance: &ServerFacts,
+    but: &str,
+) -> Result<Vec<DatabaseFacts>, CommandError> {
+    let mut found = Vec::new();
+    for (name, entry) in &instance.databases {
+        // What a cut-off DROP DATABASE left can only be dropped.
+        if name == but || entry.invalid {
+            continue;
+        }
+        if !entry.allow_connections {
+            found.push(DatabaseFacts::unseen(name, entry));
+            continue;
+        }
+        match database(runner, server, name) {
+            Ok(facts) if facts.has_content() => found.push(facts),
+            Ok(_) => {}
+            Err(error) if error.is_interrupt() => return Err(error),
+            // Refused or damaged, and none of what is asked for: that must not keep the others.
+            Err(_) => found.push(DatabaseFacts::unseen(name, entry)),
+        }
+    }
+    Ok(found)
 }
 
 /// The revisions a database stands at; empty when Alembic has not stamped it.

@@ -224,7 +224,7 @@ pub struct Source {
     pub database: String,
     /// The bootstrap superuser of the old instance; `external`: the role that reads it. Empty: the role of `.env`.
     pub user: String,
-    /// `external`: its host; empty: the host of `.env`.
+    /// `external`: its host; empty: the host of `.env`. Others: one more name of this machine, as `.env` may spell it.
     pub host: String,
     /// `external`: its port; 0: the port of `.env`.
     pub port: u16,

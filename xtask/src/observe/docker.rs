@@ -19,6 +19,9 @@ pub struct DockerSeen {
     pub problem: Option<String>,
     /// The Compose command and its version.
     pub compose: Option<(Program, String)>,
+    /// The other Compose command, where the one that is asked for is missing.
+    #[serde(default)]
+    pub other_compose: Option<(Program, String)>,
     /// All containers.
     pub containers: Vec<Container>,
     /// All named volumes.
@@ -78,6 +81,9 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
         }
     }
     seen.compose = compose::detect(eyes.runner, settings.docker.compose);
+    if seen.compose.is_none() && settings.docker.compose.is_some() {
+        seen.other_compose = compose::detect(eyes.runner, None);
+    }
     let looked = docker::containers(eyes.runner).and_then(|containers| {
         seen.containers = containers;
         seen.volumes = docker::volumes(eyes.runner)?;

@@ -1,6 +1,7 @@
 //! A read-only look at the world. Everything the plan decides on is in [`Observed`]; secrets are not.
 
 mod application;
+mod candidates;
 mod checkup;
 mod config_files;
 mod docker;
@@ -9,6 +10,7 @@ mod held;
 mod kept_rows;
 mod live;
 mod machine;
+mod named;
 mod ports;
 mod repositories;
 pub mod servers;
@@ -40,6 +42,7 @@ pub use live::{
 #[cfg(test)]
 pub use machine::EnvironmentSeen;
 pub use machine::{EnvFileSeen, MachineSeen, look_at_machine};
+pub use named::{Named, NamedSeen};
 pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
@@ -104,7 +107,7 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     findings.extend(application::missing_program(eyes));
     let application = application::look(eyes, &docker, labeler.as_ref());
     let free_bytes = infra::disk::free_bytes(&eyes.workspace.runs());
-    Observed {
+    let mut seen = Observed {
         docker,
         labeler,
         platform,
@@ -115,5 +118,8 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
         application,
         free_bytes,
         findings,
-    }
+    };
+    // What cannot be told of it here is told where it matters, by the step that starts the target.
+    seen.target.volume = volume::look(eyes, &seen).and_then(Result::ok).flatten();
+    seen
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use infra::CommandError;
-use infra::docker::{Container, Volume};
+use infra::docker::Container;
 use infra::postgres::activity::{self, Sessions};
 use infra::postgres::cluster::Cluster;
 use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
@@ -12,7 +12,8 @@ use infra::postgres::unprivileged::{self, Unprivileged};
 use infra::postgres::{Reach, Script, Server};
 use serde::{Deserialize, Serialize};
 
-use super::{DockerSeen, EnvSeen, Eyes, MappingSeen, servers};
+use super::candidates::{self, Candidates};
+use super::{DockerSeen, EnvSeen, Eyes, MappingSeen, NamedSeen, named, servers};
 use crate::config::{Access, Control, Database, SecretName, Vault};
 use crate::model::Finding;
 
@@ -63,6 +64,15 @@ impl SourceState {
 pub struct SourceSeen {
     /// What there is.
     pub state: SourceState,
+    /// Further containers with a name that it may have.
+    #[serde(default)]
+    pub rivals: Vec<Container>,
+    /// Whether one of them may be the one that is meant: nothing decides between them.
+    #[serde(default)]
+    pub unsettled: bool,
+    /// Whether it is the one that `.env` names.
+    #[serde(default)]
+    pub named: Option<NamedSeen>,
     /// When its server was last started or stopped; `None` when that cannot be told.
     #[serde(default)]
     pub last_used: Option<SystemTime>,
@@ -72,6 +82,9 @@ pub struct SourceSeen {
     pub server: Option<ServerFacts>,
     /// The database, when the instance runs.
     pub database: Option<DatabaseFacts>,
+    /// Other databases of the instance that hold something.
+    #[serde(default)]
+    pub beside: Vec<DatabaseFacts>,
     /// Where Alembic stands in it.
     pub revisions: Option<Vec<String>>,
     /// Why the login that `.env` names does not work.
@@ -123,10 +136,9 @@ pub(super) fn look(
     wanted
         .map(|(name, database)| {
             let mapping = env_files.iter().find_map(|file| file.mappings.get(name));
-            (
-                name.clone(),
-                one(eyes, docker, mapping, vault, name, database, findings),
-            )
+            let mut seen = one(eyes, docker, mapping, vault, name, database, findings);
+            seen.named = named::look(docker, env_files, eyes.settings, name, &seen.state);
+            (name.clone(), seen)
         })
         .collect()
 }
@@ -140,8 +152,12 @@ fn one(
     database: &Database,
     findings: &mut Vec<Finding>,
 ) -> SourceSeen {
+    let mut candidates = Candidates::default();
     let state = match database.source.control {
-        Control::Container | Control::Compose => container_state(docker, database),
+        Control::Container | Control::Compose => {
+            candidates = candidates::look(docker, database, mapping);
+            candidates.state.take().unwrap_or(SourceState::Absent)
+        }
         Control::PgCtl => cluster_state(eyes, name, database, findings),
         Control::External => SourceState::External,
         Control::None => SourceState::Absent,
@@ -155,8 +171,12 @@ fn one(
         },
         last_used: last_used(&state),
         state,
+        rivals: candidates.rivals,
+        unsettled: candidates.unsettled,
+        named: None,
         server: None,
         database: None,
+        beside: Vec::new(),
         revisions: None,
         login_problem: None,
         problem: None,
@@ -233,6 +253,9 @@ fn ask(
         if external || eyes.settings.target.control == Control::External {
             seen.unprivileged = Some(unprivileged::unprivileged(eyes.runner, server, wanted)?);
         }
+    }
+    if !external {
+        seen.beside = facts::with_content(eyes.runner, server, &instance, wanted)?;
     }
     seen.server = Some(instance);
     Ok(())
@@ -330,34 +353,6 @@ fn login(
     }
 }
 
-fn container_state(docker: &DockerSeen, database: &Database) -> SourceState {
-    let source = &database.source;
-    if let Some(container) = source.containers.iter().find_map(|name| docker.container(name)) {
-        return SourceState::Container(Box::new(container.clone()));
-    }
-    let mut volumes: Vec<String> = docker
-        .volumes
-        .iter()
-        .filter(|v| fits(v, &source.volumes))
-        .map(|v| v.name.clone())
-        .collect();
-    match volumes.len() {
-        0 => SourceState::Absent,
-        1 => SourceState::Volume(volumes.remove(0)),
-        _ => SourceState::SeveralVolumes(volumes),
-    }
-}
-
-/// Compose names a volume `PROJECT_SHORT` and labels it with the short name.
-fn fits(volume: &Volume, names: &[String]) -> bool {
-    let short = volume.labels.get("com.docker.compose.volume");
-    names.iter().any(|name| {
-        volume.name == *name
-            || short == Some(name)
-            || (short.is_none() && volume.name.ends_with(&format!("_{name}")))
-    })
-}
-
 fn cluster_state(
     eyes: &Eyes<'_>,
     name: &str,
@@ -380,38 +375,4 @@ fn cluster_state(
         }
     };
     SourceState::Cluster { cluster, port }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn volume(name: &str, short: Option<&str>) -> Volume {
-        let labels = short
-            .map(|s| ("com.docker.compose.volume".to_owned(), s.to_owned()))
-            .into_iter()
-            .collect();
-        Volume {
-            name: name.to_owned(),
-            labels,
-        }
-    }
-
-    #[test]
-    fn a_compose_volume_is_found_under_any_project_name() {
-        let names = ["postgres_labeler_data".to_owned()];
-        assert!(fits(
-            &volume(
-                "mvp-vision-ai-labeler_postgres_labeler_data",
-                Some("postgres_labeler_data")
-            ),
-            &names
-        ));
-        assert!(fits(
-            &volume("mvp-vision-ai-labeler_postgres_labeler_data", None),
-            &names
-        ));
-        assert!(fits(&volume("postgres_labeler_data", None), &names));
-        assert!(!fits(&volume("x_other_data", Some("other_data")), &names));
-    }
 }

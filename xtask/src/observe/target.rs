@@ -18,6 +18,9 @@ use crate::model::Finding;
 pub struct TargetSeen {
     /// Its container, running or not.
     pub container: Option<Container>,
+    /// Its volume, when its container is gone.
+    #[serde(default)]
+    pub volume: Option<String>,
     /// Whether it (container or cluster) runs.
     pub running: bool,
     /// Whether something of it exists already: a stopped container or a data directory.
@@ -65,6 +68,7 @@ pub(super) fn look(
     let settings = &eyes.settings.target;
     let mut seen = TargetSeen {
         container: docker.container(&settings.container).cloned(),
+        volume: None,
         running: false,
         exists: false,
         server: None,

@@ -318,7 +318,15 @@ pub fn inputs(loaded: &Loaded, seen: &Observed) -> BTreeMap<String, String> {
 
 fn identity(source: &SourceSeen) -> String {
     match &source.state {
-        SourceState::Container(container) => format!("container {} of {}", container.id, container.image),
+        // All of them: which one is meant `.env` says, and it says another thing after the cutover.
+        SourceState::Container(container) => {
+            let all = std::iter::once(&**container).chain(&source.rivals);
+            let mut all: Vec<String> = all
+                .map(|container| format!("container {} of {}", container.id, container.image))
+                .collect();
+            all.sort();
+            all.join(", ")
+        }
         SourceState::Volume(volume) => format!("volume {volume}"),
         SourceState::Cluster { cluster, .. } => format!("data directory {}", cluster.data.display()),
         // Where `.env` says it, it says another thing after the cutover; the file itself is watched by the cutover.

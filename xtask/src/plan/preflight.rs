@@ -2,8 +2,10 @@
 
 mod environment;
 mod external;
+mod fit;
 mod instances;
 mod onboarding;
+mod origin;
 mod repositories;
 
 use crate::config::Settings;
@@ -40,6 +42,8 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         environment::application,
         environment::disk,
         instances::sources,
+        origin::named,
+        origin::beside,
         instances::source_logins,
         instances::prepared_transactions,
         instances::left_behind,
@@ -47,8 +51,10 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         instances::target_server,
         instances::target_databases,
         instances::incoming,
-        instances::versions,
-        instances::extensions,
+        fit::unseen_target,
+        fit::versions,
+        fit::extensions,
+        fit::tablespaces,
         instances::connections,
         instances::redis,
         external::sources,

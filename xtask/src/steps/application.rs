@@ -1,5 +1,6 @@
 //! Start the application, judge its answers by their bodies, stop it.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use infra::http::{self, Answer};
@@ -38,9 +39,20 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
     let empty = empty_databases(action, world);
     let judged = match started {
         Ok(true) => empty.and_then(|empty| {
-            let answers = ask(&action.probes, &empty, |path| {
-                http::get(&url(path), ANSWER_SECONDS)
+            let heard = RefCell::new(Vec::new());
+            let allowed = [empty.as_slice(), action.untouched.as_slice()].concat();
+            let answers = ask(&action.probes, &allowed, |path| {
+                let answer = http::get(&url(path), ANSWER_SECONDS)?;
+                heard.borrow_mut().push(answer.clone());
+                Ok(answer)
             })?;
+            for (probe, answer) in action.probes.iter().zip(heard.take()) {
+                for complaint in complaints(probe, &action.untouched, &answer) {
+                    world.progress.warn(&format!(
+                        "the application says that {complaint}; that database took no part in this run"
+                    ));
+                }
+            }
             Ok((answers, empty))
         }),
         Ok(false) => Err(Failure::new("the application ended before it answered")),
@@ -105,6 +117,21 @@ pub(super) fn ask(
         answers.push(format!("{} {}", probe.path, answer.status));
     }
     Ok(answers)
+}
+
+/// What an answer says of these keys that is not what the probe wants.
+fn complaints(probe: &config::Probe, keys: &[String], answer: &Answer) -> Vec<String> {
+    let (Some(every), Ok(body)) = (
+        &probe.every,
+        serde_json::from_str::<serde_json::Map<String, Value>>(&answer.body),
+    ) else {
+        return Vec::new();
+    };
+    let said = keys.iter().filter_map(|key| Some((key, body.get(key)?)));
+    let other = said.filter(|(_, value)| value.as_str() != Some(every.equals.as_str()));
+    other
+        .map(|(key, value)| format!("{key} is {value} instead of {:?}", every.equals))
+        .collect()
 }
 
 /// Whether an answer is what the probe wants. A status alone is never enough: `/health/db` says 200 when a database is
@@ -220,6 +247,23 @@ mod tests {
         assert_eq!(judge(&probe, &platform), Ok(()));
         let both = answer(200, r#"{"platform_db":"error: no table","labeler_db":"error"}"#);
         assert!(judge(&probe, &both).unwrap_err().contains("labeler_db"));
+    }
+
+    #[test]
+    fn what_the_application_says_of_a_database_that_took_no_part_is_told() {
+        let down = answer(
+            200,
+            r#"{"platform_db":"error: refused","labeler_db":"connected"}"#,
+        );
+        let told = |keys: &[&str]| {
+            let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            complaints(&databases(), &keys, &down)
+        };
+        assert_eq!(
+            told(&["platform_db", "labeler_db"]),
+            ["platform_db is \"error: refused\" instead of \"connected\""]
+        );
+        assert_eq!(told(&["platform"]), [] as [String; 0]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub(super) mod external;
 use std::time::Duration;
 
 use infra::docker::{self, Container};
-use infra::postgres::facts;
+use infra::postgres::facts::{self, ServerFacts};
 use serde_json::{Value, json};
 
 use super::{Failure, Probe, World, unlogged, wait_for_query};
@@ -84,11 +84,28 @@ pub(super) fn apply(action: &Fence, world: &World<'_>) -> Result<Value, Failure>
     Ok(json!({ "reader": action.reader().server(world.vault).connect_hint(&action.source_database) }))
 }
 
-/// The reader answers, and it is the database that was meant.
+/// The reader answers, and it is the database that was meant. What else there is comes not along, and is told unless the
+/// preflight could.
 pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     if let Fenced::External(fenced) = &action.fenced {
         return external::verify(action, fenced, world);
     }
+    let instance = reads(action, world)?;
+    if !action.ran() {
+        let server = action.reader().server(world.vault);
+        for other in facts::with_content(&world.runner, &server, &instance, &action.source_database)? {
+            world.progress.warn(&format!(
+                "the old instance of {} also holds {}; it does not come along and stays in the old data",
+                action.database,
+                other.in_words()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The reader answers, and it is the database that was meant.
+pub(super) fn reads(action: &Fence, world: &World<'_>) -> Result<ServerFacts, Failure> {
     let server = action.reader().server(world.vault);
     if let Err(failure) = wait_for_query(world, &server, "template1", READER_LIMIT) {
         let log = match &action.fenced {
@@ -130,7 +147,7 @@ pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
             emptied.join(", ")
         ));
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// The reader goes, the old instance comes back as it was.

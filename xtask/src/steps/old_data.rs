@@ -1,6 +1,7 @@
 //! The last look at an old instance before its data go: they must be what the backup holds.
 
 use infra::docker;
+use infra::postgres::facts::{self, DatabaseFacts};
 use infra::postgres::manifest::{self, CompareOptions, Difference};
 
 use super::restore::MANIFEST_WORKERS;
@@ -9,7 +10,7 @@ use crate::model::backup::DatabaseBackup;
 use crate::plan::action::{Fence, Fenced};
 
 /// Reads the old data of a finished run once more, in isolation, and compares them with the run's backup: somebody may
-/// have started the old instance since, and written to it.
+/// have started the old instance since, and written to it. Other databases of the instance are in no backup at all.
 ///
 /// # Errors
 /// When it cannot be told.
@@ -23,19 +24,32 @@ pub fn differs_from_backup(old: &Fence, world: &World<'_>) -> Result<Vec<Differe
     backup.manifest.comparable().map_err(Failure::new)?;
     let old = readable(old, world)?;
     let found = fence::apply(&old, world)
-        .and_then(|_| fence::verify(&old, world))
-        .and_then(|()| {
+        .and_then(|_| fence::reads(&old, world))
+        .and_then(|instance| {
             let server = old.reader().server(world.vault);
             let source = &old.source_database;
             let found = manifest::collect(&world.runner, &server, source, None, MANIFEST_WORKERS, &|_| {})?;
-            Ok(found)
+            let beside = facts::with_content(&world.runner, &server, &instance, source)?;
+            Ok((found, beside))
         });
     fence::release(&old, world)?;
-    Ok(manifest::compare(
-        &backup.manifest,
-        &found?,
-        &CompareOptions::default(),
-    ))
+    let (found, beside) = found?;
+    let mut differences = manifest::compare(&backup.manifest, &found, &CompareOptions::default());
+    differences.extend(beside.iter().map(unsaved));
+    Ok(differences)
+}
+
+/// A database that was never moved: nothing but the old data holds it.
+fn unsaved(database: &DatabaseFacts) -> Difference {
+    let what = database.in_words();
+    Difference {
+        class: "database".to_owned(),
+        object: database.name.clone(),
+        expected: None,
+        sentence: format!("{what} was not moved and is in no backup; dump it, or drop it"),
+        actual: Some(what),
+        keys: Vec::new(),
+    }
 }
 
 /// A container may be gone by now; its volume is read without it.

@@ -66,3 +66,17 @@ fn what_was_started_from_elsewhere_is_not_ours_to_stop() {
     assert_eq!(child.ended(), None, "it serves on");
     child.stop(Duration::from_secs(20));
 }
+
+#[test]
+fn databases_that_are_left_out_may_be_down() {
+    let rehearsal = Rehearsal::local("left-out");
+    let workspace = &rehearsal.workspace;
+    for database in ["platform", "users"] {
+        workspace.stop(database);
+    }
+    workspace
+        .xtask(&["migrate", "--yes", "--only", "labeler"])
+        .ends(0)
+        .says("the application says that platform_db is")
+        .says("that database took no part in this run");
+}

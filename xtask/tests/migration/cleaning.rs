@@ -23,7 +23,26 @@ fn old_data_go_only_when_the_backup_holds_them_as_they_are_now() {
         .xtask(&REMOVE)
         .ends(20)
         .says("no finished run replaced the old volumes");
-    workspace.xtask(&["migrate", "--yes"]).ends(0);
+    let labeler = workspace.source("labeler", &env);
+    ask(&labeler, "labeler", "CREATE DATABASE labeler_archive");
+    ask(
+        &labeler,
+        "labeler_archive",
+        "CREATE TABLE old AS SELECT generate_series(1, 1000)",
+    );
+    // Nobody can be asked who is stopped: then the reader tells.
+    let beside = "also holds database labeler_archive with 1 relation";
+    workspace
+        .xtask(&["migrate", "--dry-run"])
+        .ends(0)
+        .says("warning[source.labeler.beside]")
+        .says(beside);
+    workspace.stop("labeler");
+    workspace
+        .xtask(&["migrate", "--yes"])
+        .ends(0)
+        .says(beside)
+        .never_says("source.labeler.beside");
     let backup = workspace.runs()[0].join("backup");
 
     // A backup that no longer holds one of them.
@@ -45,6 +64,17 @@ fn old_data_go_only_when_the_backup_holds_them_as_they_are_now() {
         std::fs::rename(backup.with_file_name(format!("away-{part}")), backup.join(part)).unwrap();
     }
     write(&manifest, whole);
+
+    // A database that was never moved.
+    workspace
+        .xtask(&REMOVE)
+        .ends(3)
+        .says("database labeler_archive with 1 relation was not moved and is in no backup")
+        .says("nothing was removed");
+    all_stay(workspace);
+    workspace.start("labeler");
+    ask(&labeler, "labeler", "DROP DATABASE labeler_archive");
+    workspace.stop("labeler");
 
     // Somebody starts an old instance, writes to it, and stops it again. Its backup does not know.
     workspace.start("platform");

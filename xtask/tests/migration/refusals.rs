@@ -165,6 +165,39 @@ fn an_old_instance_that_is_nowhere_is_refused_with_where_it_was_looked_for() {
 }
 
 #[test]
+fn another_place_in_env_than_where_the_old_instance_serves_is_refused() {
+    let rehearsal = prepared();
+    let port = |database: &str| rehearsal.workspace.cluster(database).configured_port().unwrap();
+    let (own, other) = (port("labeler"), port("users"));
+    let line = format!("LABELER_DB_PORT = {own}");
+    refused(
+        |copy| copy.replace(ENV, &line, &format!("LABELER_DB_PORT = {other}")),
+        &[],
+    )
+    .ends(20)
+    .says(&format!(
+        "error[source.labeler.elsewhere]: .env names localhost:{other} for labeler"
+    ))
+    .says(&format!("LABELER_DB_HOST=localhost LABELER_DB_PORT={own}"));
+    // The last line of a key counts, wherever it stands.
+    refused(
+        |copy| {
+            let text = String::from_utf8(copy.env_bytes()).unwrap();
+            write(
+                &copy.env_file(),
+                format!("{text}\r\nLABELER_DB_HOST=db.prod.example.com\r\n"),
+            );
+        },
+        &[],
+    )
+    .ends(20)
+    .says("warning[env.key-twice]")
+    .says(&format!(
+        "error[source.labeler.elsewhere]: .env names db.prod.example.com:{own} for labeler"
+    ));
+}
+
+#[test]
 fn a_missing_env_is_refused_and_the_example_is_taken_only_by_the_person() {
     let rehearsal = prepared();
     let copy = rehearsal.copy();

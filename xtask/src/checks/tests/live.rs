@@ -79,6 +79,7 @@ fn healthy() -> World {
         prepared_transactions: Vec::new(),
         role_settings: Vec::new(),
         connection_limit: -1,
+        tablespaces: BTreeMap::new(),
         has_alembic_version: true,
     };
     let database = TargetDatabase {
@@ -103,6 +104,7 @@ fn healthy() -> World {
             docker: DockerSeen::default(),
             target: TargetSeen {
                 container: None,
+                volume: None,
                 running: true,
                 exists: true,
                 server: Some(server),

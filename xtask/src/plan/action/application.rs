@@ -26,6 +26,9 @@ pub struct CheckApplication {
     /// Databases that may hold nothing yet: while one is empty, the application need not be content with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub may_be_empty: Vec<EmptyDatabase>,
+    /// Keys of databases that take no part: `.env` goes on naming their old place, which may be down. Only told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untouched: Vec<String>,
 }
 
 /// A database whose tables come from somewhere else.

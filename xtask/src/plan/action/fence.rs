@@ -97,6 +97,16 @@ impl Fence {
         format!("xtask-reader-{}-{}", self.run, self.database)
     }
 
+    /// Whether the old instance ran when the plan was made, and could be asked what it holds.
+    pub fn ran(&self) -> bool {
+        match &self.fenced {
+            Fenced::Container { was_running, .. } => *was_running,
+            Fenced::Cluster { was_on, .. } => was_on.is_some(),
+            Fenced::Volume { .. } => false,
+            Fenced::External(_) => true,
+        }
+    }
+
     /// The server of an external source.
     pub fn external(&self) -> Option<&Instance> {
         match &self.fenced {

@@ -136,6 +136,15 @@ impl Builder<'_> {
         })))
     }
 
+    /// The health keys of our databases that were left out of this run.
+    fn untouched(&self) -> Vec<String> {
+        let left_out = self.settings.databases.iter().filter(|(name, database)| {
+            database.access == Access::Owner && !self.seen.sources.contains_key(*name)
+        });
+        let keys = left_out.map(|(_, database)| database.health_key.clone());
+        keys.filter(|key| !key.is_empty()).collect()
+    }
+
     /// The application itself, started here.
     pub(super) fn application(&self) -> anyhow::Result<Option<CheckApplication>> {
         let application = &self.settings.application;
@@ -164,6 +173,7 @@ impl Builder<'_> {
             limit_seconds: application.start_timeout_seconds,
             probes: application.probes.clone(),
             may_be_empty: Vec::new(),
+            untouched: self.untouched(),
         }))
     }
 }

@@ -3,15 +3,16 @@
 use super::{Case, external};
 use crate::config::{Control, Settings};
 use crate::model::Finding;
-use crate::observe::{Holder, SourceSeen, SourceState};
+use crate::observe::{Holder, Named, NamedSeen, SourceSeen, SourceState};
 use crate::plan::Roles;
-use infra::postgres::{major, version_text};
 
 pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (name, source) in &case.seen.sources {
         let settings = &case.settings.databases[name];
         match &source.state {
-            SourceState::Absent => findings.push(absent(case, name)),
+            // Without an engine nobody knows; that is told once.
+            SourceState::Absent if is_unknown(case, name) => {}
+            SourceState::Absent => findings.push(absent(case, name, source)),
             SourceState::SeveralVolumes(volumes) => findings.push(
                 Finding::error(
                     format!("source.{name}.volume"),
@@ -78,7 +79,12 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn absent(case: &Case<'_>, name: &str) -> Finding {
+fn is_unknown(case: &Case<'_>, name: &str) -> bool {
+    let control = case.settings.databases[name].source.control;
+    matches!(control, Control::Compose | Control::Container) && case.seen.docker.problem.is_some()
+}
+
+fn absent(case: &Case<'_>, name: &str, seen: &SourceSeen) -> Finding {
     let database = &case.settings.databases[name];
     let source = &database.source;
     let looked = match source.control {
@@ -90,11 +96,21 @@ fn absent(case: &Case<'_>, name: &str) -> Finding {
         ),
     };
     let id = format!("source.{name}.absent");
-    let found = format!("there is no old instance for {name}: looked for {looked}");
+    let mut found = format!("there is no old instance for {name}: looked for {looked}");
+    let mut container = "NAME";
+    if let Some(NamedSeen {
+        place,
+        what: Named::Elsewhere(Some(other)),
+        ..
+    }) = &seen.named
+    {
+        found.push_str(&format!("; .env names {place}, which is container {other}"));
+        container = other;
+    }
     // Asked for by name, it must be there; otherwise only the required ones must.
     if database.required || !case.request.only.is_empty() {
         Finding::error(id, found).hint(format!(
-            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"NAME\"]'"
+            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"{container}\"]'"
         ))
     } else {
         Finding::warning(id, found).wanted(format!("{name} is left as it is on the target"))
@@ -290,54 +306,6 @@ pub(super) fn incoming(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 )
                 .wanted(format!("a free name: {name} arrives under it"))
                 .hint(format!("DROP DATABASE {incoming}, when nobody needs it")),
-            );
-        }
-    }
-}
-
-pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let Some(target) = &case.seen.target.server else {
-        return;
-    };
-    for (name, source) in &case.seen.sources {
-        if let Some(server) = &source.server
-            && major(server.version_num) > major(target.version_num)
-        {
-            findings.push(
-                Finding::error(
-                    format!("source.{name}.version"),
-                    format!(
-                        "the source is PostgreSQL {}, newer than the target's {}",
-                        version_text(server.version_num),
-                        version_text(target.version_num)
-                    ),
-                )
-                .wanted("a target at least as new: an older server cannot read a newer dump"),
-            );
-        }
-    }
-}
-
-/// For a superuser; what another role leaves out or cannot have is told by [`super::external::carried`].
-pub(super) fn extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let Some(target) = &case.seen.target.server else {
-        return;
-    };
-    for (name, source) in &case.seen.sources {
-        let Some(database) = &source.database else {
-            continue;
-        };
-        for extension in database
-            .extensions
-            .keys()
-            .filter(|e| !target.available_extensions.contains(e) && target.superuser)
-        {
-            findings.push(
-                Finding::error(
-                    format!("source.{name}.extension"),
-                    format!("{name} uses extension {extension}, which the target does not offer"),
-                )
-                .wanted("a target image with this extension"),
             );
         }
     }

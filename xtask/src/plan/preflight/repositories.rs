@@ -52,14 +52,27 @@ pub(super) fn docker(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let compose_needed = case.settings.target.control == Control::Compose
         || (case.settings.redis.control == Control::Compose && !case.seen.redis.answers);
     if compose_needed && docker.compose.is_none() {
-        findings.push(
-            Finding::error(
-                "docker.compose",
-                "neither `docker compose` nor `docker-compose` is on this machine",
-            )
-            .wanted("Compose, to start the platform's infrastructure and Redis")
-            .hint("https://docs.docker.com/compose/install or: sudo apt-get install docker-compose"),
-        );
+        let (found, other) = match (case.settings.docker.compose, &docker.other_compose) {
+            (Some(asked), Some((other, version))) => (
+                format!(
+                    "docker.compose asks for `{}`, which is not on this machine; `{}` {version} is",
+                    asked.name(),
+                    other.name()
+                ),
+                Some(format!(
+                    "cargo xtask migrate --set 'docker.compose=\"{}\"'",
+                    other.name()
+                )),
+            ),
+            _ => (
+                "neither `docker compose` nor `docker-compose` is on this machine".to_owned(),
+                None,
+            ),
+        };
+        let finding = Finding::error("docker.compose", found)
+            .wanted("Compose, to start the platform's infrastructure and Redis");
+        let install = "https://docs.docker.com/compose/install or: sudo apt-get install docker-compose";
+        findings.push(other.into_iter().fold(finding, Finding::hint).hint(install));
     }
 }
 

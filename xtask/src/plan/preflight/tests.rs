@@ -2,6 +2,7 @@
 
 mod external;
 mod onboarding;
+mod origin;
 
 use serde_json::{Value, json};
 

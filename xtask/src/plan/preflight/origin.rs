@@ -1,0 +1,199 @@
+//! Whether the old instance that was found is the one that is meant, and what else lies in it.
+
+use std::path::Path;
+
+use super::Case;
+use crate::model::{Finding, time};
+use crate::observe::{MappingSeen, Named, NamedSeen, SourceSeen, SourceState};
+
+/// The rows to move are those of the place that `.env` names.
+pub(super) fn named(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (name, source) in &case.seen.sources {
+        if source.state == SourceState::Absent {
+            continue;
+        }
+        let moved = case
+            .seen
+            .target
+            .databases
+            .get(name)
+            .is_some_and(|d| d.facts.has_content());
+        let named = source.named.as_ref();
+        // What lies on the target has a finding of its own.
+        if moved && named.is_some_and(|named| named.what == Named::Target) {
+            continue;
+        }
+        if source.unsettled {
+            findings.push(several(name, source));
+            continue;
+        }
+        let Some(named) = named else { continue };
+        findings.extend(match &named.what {
+            Named::Found => other_database(case, name, source, named),
+            Named::Target => Some(edited(case, name, source, named)),
+            Named::Elsewhere(other) => Some(elsewhere(case, name, source, named, other.as_deref())),
+            Named::Unproven => {
+                unproven(name, source, named).or_else(|| other_database(case, name, source, named))
+            }
+        });
+    }
+}
+
+fn several(name: &str, source: &SourceSeen) -> Finding {
+    let mut containers = vec![source.state.in_words()];
+    let rivals = source.rivals.iter();
+    containers.extend(rivals.map(|other| format!("container {}, {}", other.name, other.status)));
+    let place = source.named.as_ref().map_or_else(String::new, |named| {
+        format!(", and .env, with {}, does not decide between them", named.place)
+    });
+    Finding::error(
+        format!("source.{name}.containers"),
+        format!(
+            "several containers could hold {name}: {}{place}",
+            containers.join("; ")
+        ),
+    )
+    .wanted("the one whose rows the application uses")
+    .hint(format!(
+        "cargo xtask migrate --set 'databases.{name}.source.containers=[\"NAME\"]'"
+    ))
+}
+
+fn elsewhere(
+    case: &Case<'_>,
+    name: &str,
+    source: &SourceSeen,
+    named: &NamedSeen,
+    other: Option<&str>,
+) -> Finding {
+    let keys = mapping(case, name, &named.file);
+    let is = other.map_or_else(String::new, |other| format!(", which is container {other}"));
+    let port = served(&source.state);
+    let at = port.map_or_else(String::new, |port| format!(", at port {port}"));
+    let finding = Finding::error(
+        format!("source.{name}.elsewhere"),
+        format!(
+            ".env names {} for {name}{is}; what was found is {}{at}",
+            named.place,
+            source.state.in_words()
+        ),
+    )
+    .wanted("one and the same place: the rows that the application uses are the ones to move");
+    let finding = match &source.state {
+        SourceState::Cluster { .. } => finding.hint(format!(
+            "cargo xtask migrate --set databases.{name}.source.data=PATH"
+        )),
+        _ => finding.hint(format!(
+            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"{}\"]'",
+            other.unwrap_or("NAME")
+        )),
+    };
+    let Some(keys) = keys else { return finding };
+    let port = port.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
+    finding
+        .hint(format!(
+            "cargo xtask env set {} {}=localhost {}={port}",
+            named.file.display(),
+            keys.host.key,
+            keys.port.key
+        ))
+        .at(&named.file, keys.port.lines.last().copied().unwrap_or(0))
+}
+
+/// Edited by hand, as the old guide says, while the rows still lie in the old instance; or moved before.
+fn edited(case: &Case<'_>, name: &str, source: &SourceSeen, named: &NamedSeen) -> Finding {
+    let target = &case.seen.target;
+    let id = format!("source.{name}.edited");
+    let found = format!(".env names the target, {}, for {name} already", named.place);
+    let from = source.state.in_words();
+    if target.exists && !target.running {
+        let finding = Finding::error(
+            id,
+            format!("{found}, and the target does not run: whether the newest rows are there or in {from} cannot be told"),
+        )
+        .wanted("the target, running");
+        let start = target
+            .container
+            .as_ref()
+            .map(|container| infra::docker::start(&container.name));
+        return finding.hint(start.map_or_else(|| "cargo xtask doctor".to_owned(), |cmd| cmd.to_string()));
+    }
+    Finding::warning(
+        id,
+        format!("{found}, which holds nothing of it; its rows are taken from {from}"),
+    )
+    .wanted("the old instance, as the place whose rows are the newest")
+}
+
+/// Nothing on this machine says where a container that is gone was reached.
+fn unproven(name: &str, source: &SourceSeen, named: &NamedSeen) -> Option<Finding> {
+    if matches!(source.state, SourceState::SeveralVolumes(_)) {
+        return None;
+    }
+    Some(
+        Finding::warning(
+            format!("source.{name}.unproven"),
+            format!(
+                "{} is taken for {name}; nothing proves that it is what .env names as {}",
+                source.state.in_words(),
+                named.place
+            ),
+        )
+        .wanted("a look at the number of rows afterwards, before the old data go"),
+    )
+}
+
+/// The database of the instance that `.env` names is the one that is moved.
+fn other_database(case: &Case<'_>, name: &str, source: &SourceSeen, named: &NamedSeen) -> Option<Finding> {
+    let key = &mapping(case, name, &named.file)?.name;
+    let (said, set) = (
+        key.value.as_deref()?,
+        &case.settings.databases[name].source.database,
+    );
+    // One that is not there fails the login, or is told as missing.
+    let have = |database: &str| match &source.server {
+        Some(server) => server.databases.contains_key(database),
+        None => true,
+    };
+    (said != set && have(said) && have(set)).then(|| {
+        Finding::error(
+            format!("source.{name}.other-database"),
+            format!(".env names database {said} for {name}, and the settings move {set}"),
+        )
+        .wanted("one and the same: the rows that the application uses are the ones to move")
+        .hint(format!(
+            "cargo xtask migrate --set databases.{name}.source.database={said}"
+        ))
+        .at(&named.file, key.lines.last().copied().unwrap_or(0))
+    })
+}
+
+fn mapping<'a>(case: &Case<'a>, name: &str, file: &Path) -> Option<&'a MappingSeen> {
+    let file = case.seen.env_files.iter().find(|seen| seen.path == file)?;
+    file.mappings.get(name)
+}
+
+/// The port of this machine that leads to it.
+fn served(state: &SourceState) -> Option<u16> {
+    match state {
+        SourceState::Container(container) => container.ports.get(&5432)?.first().copied(),
+        SourceState::Cluster { cluster, port } => port.or_else(|| cluster.configured_port()),
+        _ => None,
+    }
+}
+
+/// Only one database of an instance is moved; what else lies there goes with the old volume when that goes.
+pub(super) fn beside(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (name, source) in &case.seen.sources {
+        for other in &source.beside {
+            let size = time::bytes(other.bytes);
+            findings.push(
+                Finding::warning(
+                    format!("source.{name}.beside"),
+                    format!("the old instance of {name} also holds {}, {size}: it does not come along", other.in_words()),
+                )
+                .wanted("a dump of it, where somebody needs it: it stays on the old volume, which `cleanup` keeps as long as it is there"),
+            );
+        }
+    }
+}
