@@ -99,3 +99,33 @@ fn the_last_value_of_a_variable_wins_and_a_set_one_beats_its_removal() {
         .secret_env("A", &Secret::new("last"));
     assert_eq!(Runner::default().run(&cmd).unwrap().stdout_text(), "last\n");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_statement_that_a_program_quotes_keeps_its_password_to_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("step.log");
+    let runner = Runner::default().with_log(&log).unwrap();
+    let cmd = Cmd::new("sh", "complain").args([
+        "-c",
+        "printf \"Command was: CREATE USER MAPPING FOR x SERVER y OPTIONS (\\n    password 'unheard-of'\\n);\\n\" >&2; exit 1",
+    ]);
+    let error = runner.run(&cmd).unwrap_err().to_string();
+    assert!(error.contains("password '***'"), "{error}");
+    let streamed = runner
+        .stream(&cmd, |line| assert!(!line.contains("unheard-of")))
+        .unwrap_err();
+    let log = std::fs::read_to_string(&log).unwrap();
+    // The command itself is ours, and holds no secret but in this test.
+    let log: Vec<&str> = log.lines().filter(|line| !line.contains("$ sh")).collect();
+    for text in [
+        error.split_once('\n').unwrap().1.split_once("  |").unwrap().1,
+        &streamed.tail().to_owned(),
+        &log.join("\n"),
+    ] {
+        assert!(
+            text.contains("USER MAPPING") && !text.contains("unheard-of"),
+            "{text}"
+        );
+    }
+}
