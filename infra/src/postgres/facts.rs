@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::{Script, Server};
 use crate::command::{CommandError, Runner};
 
@@ -134,6 +135,9 @@ pub struct DatabaseFacts {
     /// `CONNECTION LIMIT` of the database; -1 for none.
     #[serde(default)]
     pub connection_limit: i32,
+    /// Who may do what in it.
+    #[serde(default)]
+    pub access: Access,
     /// Whether Alembic's table is there.
     pub has_alembic_version: bool,
 }
@@ -223,7 +227,7 @@ pub fn settings(
     )
 }
 
-/// The roles that policies of a database name.
+/// The roles that policies and user mappings of a database name.
 ///
 /// # Errors
 /// Any [`CommandError`].

@@ -78,6 +78,7 @@ fn healthy() -> World {
         prepared_transactions: Vec::new(),
         role_settings: Vec::new(),
         connection_limit: -1,
+        access: infra::postgres::access::Access::default(),
         has_alembic_version: true,
     };
     let database = TargetDatabase {

@@ -7,6 +7,7 @@ use super::Case;
 use crate::config::{Access, Connection, Control, SecretName, Settings, SslMode};
 use crate::model::Finding;
 use crate::observe::{Observed, SourceSeen, SourceState, is_placeholder};
+use crate::plan::access;
 use crate::plan::carried::Carried;
 use crate::plan::{Roles, charge};
 
@@ -356,10 +357,18 @@ fn owner(case: &Case<'_>, name: &str, server: &ServerFacts, findings: &mut Vec<F
     }
 }
 
-/// What a role without superuser leaves behind or cannot make.
+/// What stays behind or cannot be made.
 pub(super) fn carried(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    for name in case.seen.sources.keys() {
+    for (name, source) in &case.seen.sources {
         findings.extend(Carried::over(case.seen, case.settings, name).findings(name));
+        if let (Some(server), Some(database)) = (&source.server, &source.database) {
+            findings.extend(access::findings(
+                name,
+                &database.access,
+                server,
+                case.request.roles,
+            ));
+        }
     }
 }
 
