@@ -120,7 +120,7 @@ fn a_statement_that_a_program_quotes_keeps_its_password_to_itself() {
     let log: Vec<&str> = log.lines().filter(|line| !line.contains("$ sh")).collect();
     for text in [
         error.split_once('\n').unwrap().1.split_once("  |").unwrap().1,
-        &streamed.tail().to_owned(),
+        streamed.tail(),
         &log.join("\n"),
     ] {
         assert!(

@@ -6,11 +6,24 @@ use infra::postgres::facts::ServerFacts;
 use super::Roles;
 use crate::model::Finding;
 
-/// What people must know of one source.
-pub(super) fn findings(name: &str, access: &Access, server: &ServerFacts, roles: Roles) -> Vec<Finding> {
+/// What people must know of one source. `shared`: the server is not this database's alone, and roles that have nothing here
+/// are other people's.
+pub(super) fn findings(
+    name: &str,
+    access: &Access,
+    server: &ServerFacts,
+    shared: bool,
+    roles: Roles,
+) -> Vec<Finding> {
+    let concerns = |role: &str| !shared || access.carried.iter().any(|known| known == role);
+    let there: Vec<&String> = server
+        .roles
+        .keys()
+        .filter(|role| **role != server.role && concerns(role))
+        .collect();
     let mut findings = match roles {
-        Roles::Unify => unified(name, access, server),
-        Roles::Preserve => preserved(name, access, server),
+        Roles::Unify => unified(name, access, server, &there),
+        Roles::Preserve => preserved(name, access, server, &there),
     };
     if !access.slots.is_empty() {
         findings.push(
@@ -28,18 +41,19 @@ pub(super) fn findings(name: &str, access: &Access, server: &ServerFacts, roles:
 }
 
 /// Everything belongs to one role: the others and what they were granted stay behind.
-fn unified(name: &str, access: &Access, server: &ServerFacts) -> Vec<Finding> {
+fn unified(name: &str, access: &Access, server: &ServerFacts, there: &[&String]) -> Vec<Finding> {
     let mut left: Vec<String> = Vec::new();
-    for (role, entry) in server.roles.iter().filter(|(role, _)| **role != server.role) {
+    for role in there.iter().copied() {
+        let login = server.roles.get(role).is_some_and(|entry| entry.login);
         let named = access.named.contains(role);
         let mut notes = Vec::new();
         if named {
             notes.push("is made without login".to_owned());
-        } else if entry.login {
+        } else if login {
             notes.push("may log in".to_owned());
         }
         notes.extend(access.granted.get(role).map(privileges));
-        if named && notes.len() == 1 && !entry.login {
+        if named && notes.len() == 1 && !login {
             // It comes as it was.
             continue;
         }
@@ -62,17 +76,19 @@ fn unified(name: &str, access: &Access, server: &ServerFacts) -> Vec<Finding> {
                 left.join(", ")
             ),
         )
-        .wanted(
-            "the same roles and GRANTs on the target, where somebody relies on them; or --roles preserve",
-        ),
+        .wanted("the same roles and GRANTs on the target, where somebody relies on them"),
     ]
 }
 
 /// The roles of the database come over; nobody else does.
-fn preserved(name: &str, access: &Access, server: &ServerFacts) -> Vec<Finding> {
+fn preserved(name: &str, access: &Access, server: &ServerFacts, there: &[&String]) -> Vec<Finding> {
     let comes = |role: &str| role == server.role || access.carried.iter().any(|known| known == role);
     let mut findings = Vec::new();
-    let mut left: Vec<String> = server.roles.keys().filter(|role| !comes(role)).cloned().collect();
+    let mut left: Vec<String> = there
+        .iter()
+        .filter(|role| !comes(role))
+        .map(ToString::to_string)
+        .collect();
     let lost = access
         .memberships
         .iter()
@@ -157,14 +173,14 @@ mod tests {
         .unwrap()
     }
 
-    fn found(access: &Access, roles: Roles) -> String {
+    fn found(access: &Access, shared: bool, roles: Roles) -> String {
         let server = server(&[
             ("old", true),
             ("analyst", true),
             ("reader", false),
             ("policied", false),
         ]);
-        let found: Vec<String> = findings("labeler", access, &server, roles)
+        let found: Vec<String> = findings("labeler", access, &server, shared, roles)
             .into_iter()
             .map(|finding| format!("{}: {}", finding.id, finding.found))
             .collect();
@@ -180,14 +196,19 @@ mod tests {
         };
         access.granted.insert("reader".to_owned(), 3);
         access.granted.insert("PUBLIC".to_owned(), 1);
-        let unified = found(&access, Roles::Unify);
+        let unified = found(&access, false, Roles::Unify);
         assert!(
             unified
                 .ends_with("stay behind: analyst (may log in), reader (3 privileges), PUBLIC (1 privilege)"),
             "{unified}"
         );
-        let preserved = found(&access, Roles::Preserve);
+        let preserved = found(&access, false, Roles::Preserve);
         assert!(preserved.ends_with("they stay behind: analyst"), "{preserved}");
+        let shared = found(&access, true, Roles::Unify);
+        assert!(
+            !shared.contains("analyst") && shared.contains("reader"),
+            "{shared}"
+        );
     }
 
     #[test]
@@ -203,7 +224,7 @@ mod tests {
             slots: vec!["mirror".to_owned()],
             ..Access::default()
         };
-        let found = found(&access, Roles::Preserve);
+        let found = found(&access, false, Roles::Preserve);
         for words in [
             "source.labeler.roles: ",
             "the membership of analyst in pg_read_all_data",

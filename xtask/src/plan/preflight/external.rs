@@ -362,12 +362,9 @@ pub(super) fn carried(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (name, source) in &case.seen.sources {
         findings.extend(Carried::over(case.seen, case.settings, name).findings(name));
         if let (Some(server), Some(database)) = (&source.server, &source.database) {
-            findings.extend(access::findings(
-                name,
-                &database.access,
-                server,
-                case.request.roles,
-            ));
+            let shared = source.state == SourceState::External;
+            let roles = case.request.roles;
+            findings.extend(access::findings(name, &database.access, server, shared, roles));
         }
     }
 }
