@@ -34,8 +34,8 @@ SELECT json_build_object(
     SELECT coalesce(json_agg(format('%s.%s', r.relnamespace::regnamespace, quote_ident(r.relname)) ORDER BY r.relname), '[]'::json)
     FROM relations r WHERE r.relrowsecurity AND r.relforcerowsecurity),
   'policy_roles', (
-    SELECT coalesce(json_agg(DISTINCT r.rolname ORDER BY r.rolname), '[]'::json)
-    FROM pg_policy p CROSS JOIN LATERAL unnest(p.polroles) AS u(role) JOIN pg_roles r ON r.oid = u.role),
+    SELECT coalesce(json_agg(rolname ORDER BY rolname), '[]'::json) FROM pg_roles
+    WHERE oid IN (SELECT unnest(polroles) FROM pg_policy UNION SELECT umuser FROM pg_user_mappings)),
   'needs_superuser', (
     SELECT coalesce(json_agg(what ORDER BY what), '[]'::json) FROM (
       SELECT format('function %s (language %s)', p.oid::regprocedure, l.lanname) AS what

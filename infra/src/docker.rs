@@ -182,7 +182,7 @@ pub fn logs(runner: &Runner, name: &str, lines: u32) -> String {
     match runner.output(&cmd) {
         Ok(output) => runner
             .redactor()
-            .redact(&format!("{}{}", output.stdout_text(), output.stderr)),
+            .redact_output(&format!("{}{}", output.stdout_text(), output.stderr)),
         Err(error) => error.to_string(),
     }
 }

@@ -4,6 +4,7 @@
 //! to `psql` on standard input and answers come back as one JSON document; values are `\set` variables, identifiers
 //! are quoted by [`quote::ident`] or psql's `:"name"`, and passwords travel in the environment.
 
+pub mod access;
 pub mod activity;
 pub mod ailments;
 pub mod archive;

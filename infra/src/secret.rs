@@ -1,5 +1,7 @@
 //! A value that cannot be printed or serialised by accident, and the redactor that finds one in foreign text.
 
+mod quoted;
+
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
@@ -118,6 +120,11 @@ impl Redactor {
             };
         }
         out
+    }
+
+    /// Text that a program printed, without known secrets and without those that a quoted statement or address holds.
+    pub fn redact_output(&self, text: &str) -> String {
+        quoted::mask(&self.redact(text))
     }
 }
 

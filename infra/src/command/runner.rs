@@ -127,7 +127,9 @@ impl Runner {
         let output = handle
             .into_output()
             .map_err(|source| self.io_error(cmd, source))?;
-        let stderr = self.redactor.redact(&String::from_utf8_lossy(&output.stderr));
+        let stderr = self
+            .redactor
+            .redact_output(&String::from_utf8_lossy(&output.stderr));
         self.write_log(stderr.trim_end());
         self.write_end(output.status.code(), started);
         Ok(Output {
@@ -174,7 +176,7 @@ impl Runner {
             let lines = scope.spawn(|| {
                 let mut tail: VecDeque<String> = VecDeque::new();
                 for_each_line(reader, |line| {
-                    let line = self.redactor.redact(line);
+                    let line = self.redactor.redact_output(line);
                     self.write_log(&line);
                     on_line(&line);
                     if tail.len() == TAIL_LINES {
@@ -348,7 +350,7 @@ impl Runner {
     }
 
     fn failed(&self, cmd: &Cmd, code: Option<i32>, text: &str) -> CommandError {
-        let text = self.redactor.redact(text);
+        let text = self.redactor.redact_output(text);
         let lines: Vec<&str> = text
             .lines()
             .map(str::trim_end)

@@ -139,3 +139,33 @@ fn an_answer_counts_when_its_program_has_ended_whatever_it_left_behind() {
     // The whole of it, when it ends by itself.
     assert_eq!(left("seq 20000").unwrap().stdout.len(), 108_894);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_statement_that_a_program_quotes_keeps_its_password_to_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("step.log");
+    let runner = Runner::default().with_log(&log).unwrap();
+    let cmd = Cmd::new("sh", "complain").args([
+        "-c",
+        "printf \"Command was: CREATE USER MAPPING FOR x SERVER y OPTIONS (\\n    password 'unheard-of'\\n);\\n\" >&2; exit 1",
+    ]);
+    let error = runner.run(&cmd).unwrap_err().to_string();
+    assert!(error.contains("password '***'"), "{error}");
+    let streamed = runner
+        .stream(&cmd, |line| assert!(!line.contains("unheard-of")))
+        .unwrap_err();
+    let log = std::fs::read_to_string(&log).unwrap();
+    // The command itself is ours, and holds no secret but in this test.
+    let log: Vec<&str> = log.lines().filter(|line| !line.contains("$ sh")).collect();
+    for text in [
+        error.split_once('\n').unwrap().1.split_once("  |").unwrap().1,
+        streamed.tail(),
+        &log.join("\n"),
+    ] {
+        assert!(
+            text.contains("USER MAPPING") && !text.contains("unheard-of"),
+            "{text}"
+        );
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::{Script, Server};
 use crate::command::{CommandError, Runner};
 
@@ -140,6 +141,9 @@ pub struct DatabaseFacts {
     /// Tablespaces that it uses beside the default one, with their folders on the old server.
     #[serde(default)]
     pub tablespaces: BTreeMap<String, String>,
+    /// Who may do what in it.
+    #[serde(default)]
+    pub access: Access,
     /// Whether Alembic's table is there.
     pub has_alembic_version: bool,
 }
@@ -161,6 +165,7 @@ impl DatabaseFacts {
             role_settings: Vec::new(),
             connection_limit: 0,
             tablespaces: BTreeMap::new(),
+            access: Access::default(),
             has_alembic_version: false,
         }
     }
@@ -328,7 +333,7 @@ pub fn settings(
     )
 }
 
-/// The roles that policies of a database name.
+/// The roles that policies and user mappings of a database name.
 ///
 /// # Errors
 /// Any [`CommandError`].

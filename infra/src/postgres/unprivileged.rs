@@ -37,6 +37,16 @@ pub struct LeftOut {
     pub name: String,
 }
 
+impl LeftOut {
+    /// A subscription: a copy must not receive changes beside the original, and a database with one cannot be dropped.
+    pub fn subscription(name: &str) -> Self {
+        Self {
+            class: "subscription".to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
 impl std::fmt::Display for LeftOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.class, self.name)

@@ -341,11 +341,14 @@ fn names(case: &Case<'_>) -> Looked {
 fn roles(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     for (file, document) in files(case, true)? {
-        for database in case.settings().databases.values() {
+        for (name, database) in &case.settings().databases {
             let (mapping, wanted) = (&database.env, database.login_on(&case.settings().target));
             let Some(found) = value(document, &mapping.user).filter(|found| found != wanted) else {
                 continue;
             };
+            if was_made(case, name, &found) {
+                continue;
+            }
             let finding = warning(format!(
                 "{} is {}, and its role on the target is {wanted}",
                 mapping.user,
@@ -360,6 +363,20 @@ fn roles(case: &Case<'_>) -> Looked {
         }
     }
     Ok(findings)
+}
+
+/// Whether this role was made on the target (`--roles preserve`): it logs in there, and may do what it has to.
+fn was_made(case: &Case<'_>, name: &str, role: &str) -> bool {
+    let Some(seen) = case.instance else { return false };
+    let mut mappings = seen.env_files.iter().filter_map(|file| file.mappings.get(name));
+    let is_login = mappings.next().and_then(|mapping| mapping.user.value.as_deref()) == Some(role);
+    let works =
+        |refused: &Option<Result<Vec<_>, String>>| matches!(refused, Some(Ok(refused)) if refused.is_empty());
+    is_login
+        && seen
+            .databases
+            .get(name)
+            .is_some_and(|database| works(&database.application_role))
 }
 
 fn readers_agree(case: &Case<'_>) -> Looked {

@@ -56,12 +56,20 @@ impl Context {
             "never" => Some(false),
             _ => None,
         };
+        let terminal = Terminal::new(color);
+        // A process may make several worlds, and has one environment.
+        static TOLD: std::sync::Once = std::sync::Once::new();
+        TOLD.call_once(|| {
+            for variable in &loaded.unread {
+                terminal.line(&format!("warning: {variable}"));
+            }
+        });
         Ok(Self {
             workspace,
             loaded,
             runner,
             vault,
-            terminal: Terminal::new(color),
+            terminal,
             sets: global.sets.clone(),
         })
     }

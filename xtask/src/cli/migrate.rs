@@ -11,7 +11,7 @@ pub(super) use self::resume::{open_run, state, unfinished};
 
 use super::confirm::confirm;
 use super::output::{out, out_line};
-use super::{Context, Ending, Global, care, refuse};
+use super::{Context, Ending, Global, care, error_document, refuse};
 use crate::engine::{self, Journal, JournalEvent, Outcome};
 use crate::model::finding::worst;
 use crate::model::{Exit, Finding, RunDir, RunId, Severity};
@@ -93,7 +93,15 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         }
         return Ok(Exit::Ok);
     }
-    let document = migrate(&mut context, args)?;
+    let document = match migrate(&mut context, args) {
+        Ok(document) => document,
+        Err(error) => {
+            if args.json {
+                out_line(serde_json::to_string_pretty(&error_document(&error))?)?;
+            }
+            return Err(error);
+        }
+    };
     if args.json {
         out_line(serde_json::to_string_pretty(&document)?)?;
     } else {
@@ -187,7 +195,7 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
             engine::undo(&steps, world, &mut journal, |_| {})?;
             let message = failure.message.trim_start_matches("failed to ");
             let message = format!("failed to {title}: {message}\n\nno server was stopped, .env is untouched");
-            let ending = Ending::new(Exit::Preconditions, message);
+            let ending = Ending::new(Exit::Preconditions, message).document(&document);
             Err(failure.hints.into_iter().fold(ending, Ending::hint).into())
         }
         Outcome::Stopped { step, title, failure } => {
@@ -234,7 +242,7 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
             });
             message.push_str(&format!("log: {}\n", log.display()));
             message.push_str(&format!("go back with: cargo xtask rollback {}", run.id));
-            let ending = Ending::new(exit, message);
+            let ending = Ending::new(exit, message).document(&document);
             let for_good = failure.for_good;
             let ending = failure.hints.into_iter().take(1).fold(ending, Ending::hint);
             if for_good {

@@ -25,7 +25,7 @@ mod rollback;
 mod status;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{ConfigError, Withheld};
 use crate::model::{Exit, Finding, typed};
@@ -91,8 +91,11 @@ enum Command {
 
 /// Parses, dispatches, tells how it ended.
 pub(crate) fn main() -> Exit {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command()
+        .try_get_matches()
+        .and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are answers, not faults.
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
@@ -102,7 +105,7 @@ pub(crate) fn main() -> Exit {
     };
     // A manual and a completion script are of no profile.
     if !matches!(cli.command, Command::Man(_) | Command::Completions(_)) {
-        typed::goes_by(&cli.global.profile);
+        typed::goes_by(&cli.global.profile, said(&cli.global, &matches));
     }
     let result = match cli.command {
         Command::Backup(args) => backup::cmd_backup(&cli.global, &args),
@@ -125,6 +128,21 @@ pub(crate) fn main() -> Exit {
     result.unwrap_or_else(|error| report(&error))
 }
 
+/// What lines to type repeat. A workspace that the environment names is named there for them as well.
+fn said(global: &Global, matches: &clap::ArgMatches) -> Vec<typed::Said> {
+    let of_command = matches.subcommand().map_or(matches, |(_, matches)| matches);
+    let given = [matches, of_command]
+        .iter()
+        .any(|matches| matches.value_source("workspace") == Some(clap::parser::ValueSource::CommandLine));
+    let workspace = global
+        .workspace
+        .as_deref()
+        .filter(|_| given)
+        .map(typed::Said::workspace);
+    let sets = global.sets.iter().filter_map(|set| typed::Said::setting(set));
+    workspace.into_iter().chain(sets).collect()
+}
+
 /// An ending that is not a fault of this tool: a message, lines to paste, and a code.
 #[derive(Debug)]
 pub(crate) struct Ending {
@@ -134,6 +152,8 @@ pub(crate) struct Ending {
     pub(crate) message: String,
     /// Lines to paste, at most two are shown.
     pub(crate) hints: Vec<String>,
+    /// What there is to say of it as a document, where one was asked for.
+    pub(crate) document: Option<serde_json::Value>,
 }
 
 impl Ending {
@@ -143,7 +163,14 @@ impl Ending {
             exit,
             message: message.into(),
             hints: Vec::new(),
+            document: None,
         }
+    }
+
+    /// Gives it a document.
+    pub(crate) fn document(mut self, document: &impl serde::Serialize) -> Self {
+        self.document = serde_json::to_value(document).ok();
+        self
     }
 
     /// Adds a line to paste.
@@ -160,6 +187,21 @@ impl std::fmt::Display for Ending {
 }
 
 impl std::error::Error for Ending {}
+
+/// An error as the document that `--json` promises, whatever happened.
+pub(crate) fn error_document(error: &anyhow::Error) -> serde_json::Value {
+    let ending = error.downcast_ref::<Ending>();
+    if let Some(document) = ending.and_then(|ending| ending.document.clone()) {
+        return document;
+    }
+    serde_json::json!({
+        "schema_version": 1,
+        "verified": false,
+        "run": null,
+        "error": ending.map_or_else(|| format!("{error:#}"), |ending| ending.message.clone()),
+        "hints": ending.map(|ending| ending.hints.clone()).unwrap_or_default(),
+    })
+}
 
 /// Findings that forbid going on.
 pub(crate) fn refuse(findings: &[Finding]) -> Ending {

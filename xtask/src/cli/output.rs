@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use anyhow::Context as _;
 
-use crate::model::typed::typed;
+use crate::model::typed::{typed, typed_in_document};
 
 /// Prints a text as it is.
 ///
@@ -15,7 +15,8 @@ use crate::model::typed::typed;
 /// # Errors
 /// When standard output cannot be written for another reason, such as a full disk.
 pub(crate) fn out(text: impl Display) -> anyhow::Result<()> {
-    write(&mut io::stdout().lock(), typed(&text.to_string())).context("failed to write to standard output")
+    write(&mut io::stdout().lock(), typed_in_document(&text.to_string()))
+        .context("failed to write to standard output")
 }
 
 /// Prints a text and ends the line.

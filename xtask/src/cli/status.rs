@@ -1,11 +1,16 @@
 //! `cargo xtask status`
 
+use std::path::PathBuf;
+
+use serde::Serialize;
+
 use super::{Context, Global};
 use crate::cli::record;
 use crate::engine::{self, StepState};
 use crate::model::upload::Uploads;
 use crate::model::{Exit, RunDir, time};
 use crate::plan::Plan;
+use crate::report::documents::{self, StepDocument};
 
 /// Status: where runs stand, or every setting with its origin
 #[derive(Debug, Clone, clap::Args)]
@@ -15,11 +20,47 @@ pub(crate) struct StatusArgs {
     /// Show every setting and where its value came from
     #[arg(long)]
     settings: bool,
+    /// Print one JSON document on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// The runs as a program reads them.
+#[derive(Debug, Serialize)]
+struct StatusDocument {
+    schema_version: u32,
+    /// What is at work now.
+    at_work: Option<String>,
+    runs: Vec<RunStatus>,
+}
+
+/// One run.
+#[derive(Debug, Serialize)]
+struct RunStatus {
+    run: String,
+    folder: PathBuf,
+    databases: Vec<String>,
+    /// `open`, `finished`, `going-back`, `rolled-back`, `cleaned`, `empty` (it never had a plan) or `unreadable`.
+    state: &'static str,
+    steps: Vec<StepDocument>,
 }
 
 /// Runs the command.
 pub(crate) fn cmd_status(global: &Global, args: &StatusArgs) -> anyhow::Result<Exit> {
     let context = Context::new(global)?;
+    if args.settings && args.json {
+        let origins = &context.loaded.origins;
+        let settings: serde_json::Map<String, serde_json::Value> = origins
+            .iter()
+            .map(|(path, (value, origin))| {
+                let said = serde_json::json!({ "value": value, "origin": origin.to_string() });
+                (path.clone(), said)
+            })
+            .collect();
+        let document = serde_json::json!({ "schema_version": 1, "settings": settings });
+        super::output::out_line(serde_json::to_string_pretty(&document)?)?;
+        return Ok(Exit::Ok);
+    }
     if args.settings {
         for (path, (value, origin)) in &context.loaded.origins {
             super::output::out_line(format_args!("{path} = {value}    ({origin})"))?;
@@ -30,7 +71,11 @@ pub(crate) fn cmd_status(global: &Global, args: &StatusArgs) -> anyhow::Result<E
         Some(name) => vec![context.run(Some(name))?],
         None => RunDir::all(&context.workspace.runs()),
     };
-    if let Some(holder) = engine::Lock::holder(&context.workspace.private()) {
+    let holder = engine::Lock::holder(&context.workspace.private());
+    if args.json {
+        return print(&runs, holder.map(|holder| holder.0));
+    }
+    if let Some(holder) = holder {
         super::output::out_line(format_args!("at work now: {}", holder.0))?;
     }
     if runs.is_empty() {
@@ -54,6 +99,48 @@ pub(crate) fn cmd_status(global: &Global, args: &StatusArgs) -> anyhow::Result<E
         }
     }
     unreadable.map_or(Ok(Exit::Ok), Err)
+}
+
+/// All of them as one document. One that cannot be read is told in its place, and is the command's error.
+fn print(runs: &[RunDir], at_work: Option<String>) -> anyhow::Result<Exit> {
+    let mut unreadable = None;
+    let mut one = |run: &RunDir| {
+        let (databases, state, steps) = match record::read(run) {
+            Ok(Some((plan, state))) => {
+                let steps = documents::steps(&plan, &state);
+                (plan.databases, word(&state), steps)
+            }
+            Ok(None) => (Vec::new(), "empty", Vec::new()),
+            Err(error) => {
+                unreadable = Some(error);
+                (Vec::new(), "unreadable", Vec::new())
+            }
+        };
+        RunStatus {
+            run: run.id.to_string(),
+            folder: run.path().to_owned(),
+            databases,
+            state,
+            steps,
+        }
+    };
+    let document = StatusDocument {
+        schema_version: 1,
+        at_work,
+        runs: runs.iter().map(&mut one).collect(),
+    };
+    super::output::out_line(serde_json::to_string_pretty(&document)?)?;
+    unreadable.map_or(Ok(Exit::Ok), Err)
+}
+
+fn word(state: &engine::RunState) -> &'static str {
+    match (state.finished, state.rolled_back, state.cleaned) {
+        (_, _, true) => "cleaned",
+        (_, true, _) => "rolled-back",
+        (true, ..) => "finished",
+        _ if state.is_going_back() => "going-back",
+        _ => "open",
+    }
 }
 
 fn line(run: &RunDir, plan: &Plan, state: &engine::RunState) -> String {

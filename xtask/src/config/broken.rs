@@ -45,8 +45,27 @@ fn without_values(line: &str) -> String {
     }
     match line.split_once('=') {
         Some((key, _)) if bare(key.trim()) => format!("{key}= {MASK}"),
-        _ => MASK.to_owned(),
+        _ => known_key(line).map_or_else(|| MASK.to_owned(), |key| format!("{key} {MASK}")),
     }
+}
+
+/// The key at the beginning of a line that is none of `KEY =`, when a setting is called so: nothing else is surely no value.
+fn known_key(line: &str) -> Option<&str> {
+    let text = line.trim_start().trim_start_matches(['"', '\'']);
+    let end = text.find([' ', '\t', ':', '"', '\''])?;
+    let key = &text[..end];
+    let is_it = |line: &str| {
+        line.trim_start_matches(['#', ' '])
+            .split('=')
+            .next()
+            .map(str::trim)
+            == Some(key)
+    };
+    (key == "password"
+        || infra::MIGRATION_TOML
+            .lines()
+            .any(|line| line.contains('=') && is_it(line)))
+    .then_some(key)
 }
 
 /// ``invalid type: string "many", expected u16`` without what was found. What was expected is ours to say.
@@ -168,6 +187,22 @@ mod tests {
             ["TOML error at line 2, column 1", "  |", "2 | prot = ***", "  | ^"]
         );
         assert!(said("# one\n[tarjet]\nport = 1\n").contains("2 | [tarjet]\n  |  ^"));
+    }
+
+    #[test]
+    fn a_known_key_stays_where_the_equals_sign_is_missing() {
+        for text in [
+            "[target]\nport 5440\n",
+            "[target]\nport: 5440\n",
+            "[target]\n\"port\" 5440\n",
+        ] {
+            let error = said(text);
+            assert!(
+                error.contains("2 | port ***\n") && !error.contains("5440"),
+                "{error}"
+            );
+        }
+        assert!(said("[target]\npassword: hunter2\n").contains("2 | password ***\n"));
     }
 
     #[test]

@@ -9,10 +9,10 @@ use toml_edit::{Document, DocumentMut, Item, TableLike, Value};
 
 use super::broken::{self, Broken};
 use super::standard::Standard;
-use super::{Settings, Workspace};
+use super::{Settings, Workspace, unread};
 
 /// Prefix of environment variables that are settings.
-const PREFIX: &str = "XTASK_";
+pub(super) const PREFIX: &str = "XTASK_";
 /// The one setting that holds a password.
 const TARGET_PASSWORD: &str = "target.password";
 
@@ -66,6 +66,8 @@ pub struct Loaded {
     pub profile: String,
     /// Dotted path to value text (secrets masked) and origin.
     pub origins: BTreeMap<String, (String, Origin)>,
+    /// Variables that look like ours and that nothing reads, in words.
+    pub unread: Vec<String>,
 }
 
 /// Loads all layers.
@@ -138,8 +140,11 @@ pub fn load(
         let origin = merged.origins.get(path).cloned().unwrap_or(Origin::Guide);
         origins.insert(path.to_owned(), (text, origin));
     });
+    let paths: Vec<&str> = origins.keys().map(String::as_str).collect();
+    let unread = unread::variables(environment, &settings, &paths)?;
     Ok(Loaded {
         settings,
+        unread,
         profile: profile.to_owned(),
         origins,
     })

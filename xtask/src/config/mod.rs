@@ -11,6 +11,7 @@ mod own_secrets;
 mod settings;
 mod standard;
 mod storage;
+mod unread;
 mod vault;
 mod workspace;
 

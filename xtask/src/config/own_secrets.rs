@@ -80,7 +80,7 @@ fn assignments(text: &str) -> impl Iterator<Item = usize> {
 }
 
 /// Every variable that the settings know.
-fn variables(settings: &Settings) -> Vec<String> {
+pub(super) fn variables(settings: &Settings) -> Vec<String> {
     let named = settings
         .databases
         .keys()

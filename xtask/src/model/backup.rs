@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use infra::postgres::access::Access;
 use infra::postgres::activity::Activity;
 use infra::postgres::facts::DatabaseSetting;
 use infra::postgres::manifest::DatabaseManifest;
@@ -46,7 +47,10 @@ pub struct DatabaseBackup {
     /// `CONNECTION LIMIT` of the database; an archive does not hold it.
     #[serde(default = "no_limit")]
     pub connection_limit: i32,
-    /// Roles that its row-level security policies name: they must exist where it is restored.
+    /// Who may do what in it.
+    #[serde(default)]
+    pub access: Access,
+    /// Roles that its row-level security policies and user mappings name: they must exist where it is restored.
     #[serde(default)]
     pub policy_roles: Vec<String>,
     /// What a role without superuser could not make of it elsewhere.

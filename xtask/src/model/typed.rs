@@ -1,10 +1,54 @@
-//! Lines that people are to type. One that leaves its profile out acts on another server than the line that it follows.
+//! Lines that people are to type. One that leaves out the profile, the settings or the workspace of the command line that it
+//! follows acts on another server.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// The profile of this process, when it is not the default one.
-static PROFILE: OnceLock<String> = OnceLock::new();
+/// What the command line of this process said, and a line to type must say again.
+static OPTIONS: OnceLock<Vec<Said>> = OnceLock::new();
+
+/// An option of a command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// `--profile`, or `--set KEY=`: a line that holds it is left alone.
+    name: String,
+    /// The option with its value, as it is typed.
+    typed: String,
+}
+
+impl Said {
+    /// `--profile NAME`
+    fn profile(name: &str) -> Self {
+        Self::new("--profile", name)
+    }
+
+    /// `--workspace DIR`
+    pub fn workspace(folder: &std::path::Path) -> Self {
+        Self::new("--workspace", &folder.to_string_lossy())
+    }
+
+    /// `--set KEY=VALUE`; a password has to be typed again.
+    pub fn setting(pair: &str) -> Option<Self> {
+        let (key, value) = pair.split_once('=')?;
+        let value = match key.ends_with("password") {
+            true => "PASSWORD",
+            false => value,
+        };
+        let typed = infra::command::shell_word(&format!("{key}={value}"));
+        let name = format!("--set {}", typed.split_inclusive('=').next().unwrap_or_default());
+        Some(Self {
+            name,
+            typed: format!("--set {typed}"),
+        })
+    }
+
+    fn new(name: &str, value: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            typed: format!("{name} {}", infra::command::shell_word(value)),
+        }
+    }
+}
 
 /// How a line begins.
 const PROGRAM: &str = "cargo xtask ";
@@ -16,40 +60,60 @@ const GROUPS: [&str; 3] = ["backup", "env", "production"];
 const SAID_BY_ANOTHER: &str = "at work: ";
 
 /// Said once, when the command line is read.
-pub fn goes_by(profile: &str) {
-    if profile != crate::DEFAULT_PROFILE {
-        // Only the first counts: a process has one command line.
-        let _ = PROFILE.set(profile.to_owned());
+pub fn goes_by(profile: &str, others: impl IntoIterator<Item = Said>) {
+    let profile = (profile != crate::DEFAULT_PROFILE).then(|| Said::profile(profile));
+    // Only the first counts: a process has one command line.
+    let _ = OPTIONS.set(profile.into_iter().chain(others).collect());
+}
+
+/// A text whose lines to type say what the command line of this process said.
+pub fn typed(text: &str) -> Cow<'_, str> {
+    match OPTIONS.get() {
+        Some(options) if !options.is_empty() && text.contains(PROGRAM) => Cow::Owned(with(text, options)),
+        _ => Cow::Borrowed(text),
     }
 }
 
-/// A text whose lines to type name the profile of this process.
-pub fn typed(text: &str) -> Cow<'_, str> {
-    match PROFILE.get() {
-        Some(profile) if text.contains(PROGRAM) => Cow::Owned(with_profile(text, profile)),
-        _ => Cow::Borrowed(text),
+/// As [`typed`], for a text that is a document: what would need an escape there is left out.
+pub fn typed_in_document(text: &str) -> Cow<'_, str> {
+    let Some(options) = OPTIONS.get() else {
+        return Cow::Borrowed(text);
+    };
+    let plain =
+        |said: &&Said| !said.typed.contains(['"', '\\', '<', '&']) && !said.typed.contains(char::is_control);
+    let options: Vec<Said> = options.iter().filter(plain).cloned().collect();
+    match !options.is_empty() && text.contains(PROGRAM) {
+        true => Cow::Owned(with(text, &options)),
+        false => Cow::Borrowed(text),
     }
 }
 
 /// A text whose lines to type name this profile; those that name one are left alone.
 pub fn with_profile(text: &str, profile: &str) -> String {
-    let lines: Vec<String> = text.split('\n').map(|line| one_line(line, profile)).collect();
+    with(text, &[Said::profile(profile)])
+}
+
+fn with(text: &str, options: &[Said]) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| one_line(line, options)).collect();
     lines.join("\n")
 }
 
-fn one_line(line: &str, profile: &str) -> String {
+fn one_line(line: &str, options: &[Said]) -> String {
     let mut parts = line.split(PROGRAM);
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let by_another = text.ends_with(SAID_BY_ANOTHER);
         text.push_str(PROGRAM);
         let end = end_of_command(part);
-        if by_another || end == 0 || part.split([' ', '`', ')']).any(|word| word == "--profile") {
+        if by_another || end == 0 {
             text.push_str(part);
             continue;
         }
-        let profile = infra::command::shell_word(profile);
-        text.push_str(&format!("{} --profile {profile}{}", &part[..end], &part[end..]));
+        text.push_str(&part[..end]);
+        for said in options.iter().filter(|said| !part.contains(&said.name)) {
+            text.push_str(&format!(" {}", said.typed));
+        }
+        text.push_str(&part[end..]);
     }
     text
 }
@@ -112,6 +176,26 @@ mod tests {
         ] {
             assert_eq!(with_profile(text, "p"), text);
         }
+    }
+
+    #[test]
+    fn settings_and_workspace_are_said_again_and_a_password_is_not() {
+        let set = |pair| Said::setting(pair).unwrap();
+        let options = [
+            Said::workspace(std::path::Path::new("/a b")),
+            set("target.port=5440"),
+            set("target.password=hunter2"),
+            set("labeler.repository=[\"x\"]"),
+        ];
+        let line = "hint: cargo xtask migrate --resume R";
+        let wanted = "hint: cargo xtask migrate --workspace '/a b' --set target.port=5440 \
+                      --set target.password=PASSWORD --set 'labeler.repository=[\"x\"]' --resume R";
+        assert_eq!(with(line, &options), wanted);
+        assert_eq!(with(wanted, &options), wanted);
+        assert_eq!(
+            with("cargo xtask migrate --set target.port=PORT", &options[1..2]),
+            "cargo xtask migrate --set target.port=PORT"
+        );
     }
 
     #[test]

@@ -296,7 +296,9 @@ fn last_lines(eyes: &Eyes<'_>, seen: &Observed) -> Vec<String> {
         (None, Control::PgCtl) => {
             let log = servers::target_cluster(settings).log();
             let bytes = std::fs::read(log).unwrap_or_default();
-            eyes.runner.redactor().redact(&String::from_utf8_lossy(&bytes))
+            eyes.runner
+                .redactor()
+                .redact_output(&String::from_utf8_lossy(&bytes))
         }
         _ => String::new(),
     };

@@ -34,18 +34,28 @@ pub struct Carried {
 impl Carried {
     /// Decides for one database of a migration. Without a target that was asked, everything comes over.
     pub fn over(seen: &Observed, settings: &Settings, name: &str) -> Self {
-        let source = seen
-            .sources
-            .get(name)
-            .and_then(|source| source.unprivileged.as_ref());
+        let source = seen.sources.get(name);
+        let subscriptions = source.and_then(|source| Some(&source.database.as_ref()?.access.subscriptions));
+        let source = source.and_then(|source| source.unprivileged.as_ref());
         let there = seen.target.databases.get(name).map(|database| &database.facts);
         let real = settings
             .databases
             .get(name)
             .map_or(name, |database| database.name.as_str());
-        match (&seen.target.server, source) {
+        let mut carried = match (&seen.target.server, source) {
             (Some(target), Some(source)) => Self::onto(target, source, there, real),
             _ => Self::default(),
+        };
+        // Whoever restores.
+        for name in subscriptions.into_iter().flatten() {
+            carried.leave_out(LeftOut::subscription(name));
+        }
+        carried
+    }
+
+    fn leave_out(&mut self, object: LeftOut) {
+        if !self.left_out.contains(&object) {
+            self.left_out.push(object);
         }
     }
 

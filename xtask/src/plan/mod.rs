@@ -1,6 +1,7 @@
 //! Decides what will be done. Pure: what was seen and the settings go in, a [`Plan`] or findings come out. The plan
 //! leaves no choice to execution and holds no secret.
 
+mod access;
 pub mod action;
 mod build;
 pub mod carried;

@@ -65,7 +65,10 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
     child.stop(STOP);
     let (answers, left_out) = judged.map_err(|failure| {
         let tail = tail(&log).map_or_else(String::new, |tail| {
-            format!("\nits last lines:\n{}", world.runner.redactor().redact(&tail))
+            format!(
+                "\nits last lines:\n{}",
+                world.runner.redactor().redact_output(&tail)
+            )
         });
         let hint = format!("read {}", log.display());
         Failure {

@@ -174,6 +174,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
         manifest,
         settings: infra::postgres::facts::settings(&world.runner, &server, source)?,
         connection_limit: facts.connection_limit,
+        access: facts.access,
         policy_roles: infra::postgres::facts::policy_roles(&world.runner, &server, source)?,
         unprivileged: Some(infra::postgres::unprivileged::unprivileged(
             &world.runner,

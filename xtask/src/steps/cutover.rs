@@ -33,7 +33,7 @@ pub(super) fn probe(action: &Cutover, world: &World<'_>) -> Result<Probe, Failur
                     format!("{} was edited after the plan was made", env.path.display()),
                 )
                 .wanted("the file as it was, so that nobody's edit is lost")
-                .hint("cargo xtask rollback, then: cargo xtask migrate"),
+                .hint("cargo xtask rollback; cargo xtask migrate"),
             ));
         }
     }

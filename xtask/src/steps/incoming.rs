@@ -19,17 +19,30 @@ pub(super) fn create_incoming(
     create: &Script,
     world: &World<'_>,
 ) -> Result<(), Failure> {
-    // Databases are created at the same time, so writers take turns.
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    {
-        let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut creating: BTreeSet<String> = world.run.load(CREATING)?.unwrap_or_default();
-        if creating.insert(incoming.to_owned()) {
-            world.run.save(CREATING, &creating)?;
-        }
-    }
+    change(world, |creating| creating.insert(incoming.to_owned()))?;
     let what = format!("create database {incoming}");
     server.execute(&world.runner, &action.maintenance_database, create, what)?;
+    Ok(())
+}
+
+/// The databases that this run made, or was about to make, and that were neither put in place nor dropped.
+pub(super) fn created(world: &World<'_>) -> Result<BTreeSet<String>, Failure> {
+    Ok(world.run.load(CREATING)?.unwrap_or_default())
+}
+
+/// An incoming database has another name now, or is gone.
+pub(super) fn is_no_more(incoming: &str, world: &World<'_>) -> Result<(), Failure> {
+    change(world, |creating| creating.remove(incoming))
+}
+
+/// Databases are created at the same time, so writers take turns. `change` says whether there is something to write.
+fn change(world: &World<'_>, change: impl FnOnce(&mut BTreeSet<String>) -> bool) -> Result<(), Failure> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut creating = created(world)?;
+    if change(&mut creating) {
+        world.run.save(CREATING, &creating)?;
+    }
     Ok(())
 }
 
@@ -59,7 +72,7 @@ pub(super) fn drop_incoming(
     let what = format!("ask whose database {incoming} is");
     let marks: Vec<Option<String>> = server.json(&world.runner, &action.maintenance_database, &ask, what)?;
     let Some(mark) = marks.into_iter().next() else {
-        return Ok(());
+        return is_no_more(incoming, world);
     };
     let run = mark.as_deref().and_then(Restore::marked_by);
     let ours = match &mark {
@@ -72,7 +85,7 @@ pub(super) fn drop_incoming(
         let drop = Script::new("DROP DATABASE :\"incoming\" WITH (FORCE);").var("incoming", incoming);
         let what = format!("drop the unfinished database {incoming}");
         server.execute(&world.runner, &action.maintenance_database, &drop, what)?;
-        return Ok(());
+        return is_no_more(incoming, world);
     }
     Err(Failure::new(format!(
         "database {incoming} exists and no run of this workspace made it ({})",

@@ -1,6 +1,8 @@
 //! Restore into incoming databases, compare each with its manifest, and remember which ones compared equal.
 
 mod expected;
+mod mappings;
+mod privileges;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -9,14 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context;
 use infra::postgres::facts::{self, ServerFacts};
 use infra::postgres::manifest::{self, CompareOptions, DatabaseManifest, Difference};
+use infra::postgres::unprivileged::LeftOut;
 use infra::postgres::{Script, Server};
 use serde_json::{Value, json};
 
 use self::expected::{expected, forget};
+use self::mappings::hand_over;
+use self::privileges::apply_privileges;
 use self::settings::apply_settings;
 use super::backup::watch;
 use super::incoming::{create_incoming, drop_incoming};
-use super::{Failure, Probe, World, parallel, roles};
+use super::{Failure, Probe, World, incoming, parallel, roles, target};
 use crate::model::backup::DatabaseBackup;
 use crate::plan::Roles;
 use crate::plan::action::{Locale, Restore, RestoreDatabase};
@@ -45,14 +50,11 @@ pub(super) fn apply(action: &Restore, world: &World<'_>) -> Result<Value, Failur
     let server = action.target.server(world.vault);
     let seen = facts::server(&world.runner, &server, &action.maintenance_database)?;
     let compared = compared(world)?;
-    // One after the other: two databases may name the same role.
-    for database in &action.databases {
-        let backup = archive_of(action, database)?;
-        roles::create_policy_roles(action, &backup, world)?;
-        if action.roles == Roles::Preserve {
-            roles::recreate(action, database, &backup, world)?;
-        }
-    }
+    let backups = action
+        .databases
+        .iter()
+        .map(|database| Ok((database, archive_of(action, database)?)));
+    roles::make(action, &backups.collect::<Result<Vec<_>, Failure>>()?, world)?;
     let open: Vec<&RestoreDatabase> = action
         .databases
         .iter()
@@ -72,17 +74,29 @@ pub(super) fn verify(action: &Restore, world: &World<'_>) -> Result<(), Failure>
 /// Removes incoming databases that carry this run's mark.
 pub(super) fn undo(action: &Restore, world: &World<'_>) -> Result<(), Failure> {
     let server = action.target.server(world.vault);
-    if server
-        .answers(&world.runner, &action.maintenance_database)
-        .is_err()
-    {
-        // The target never started, or is gone: there is nothing of ours to remove.
+    let drop = || {
+        for database in &action.databases {
+            drop_incoming(action, &server, &database.incoming(), world)?;
+        }
+        Ok(())
+    };
+    let maintenance = &action.maintenance_database;
+    if server.answers(&world.runner, maintenance).is_ok() {
+        return drop();
+    }
+    let left = incoming::created(world)?;
+    if left.is_empty() {
+        // This run made nothing there, or what it made is in place and the swap's to undo.
         return Ok(());
     }
-    for database in &action.databases {
-        drop_incoming(action, &server, &database.incoming(), world)?;
-    }
-    Ok(())
+    target::while_it_runs(world, drop).map_err(|failure| Failure {
+        message: format!(
+            "cannot tell whether {} is left on the target: {}",
+            left.into_iter().collect::<Vec<_>>().join(", "),
+            failure.message
+        ),
+        ..failure
+    })
 }
 
 fn one(
@@ -95,6 +109,7 @@ fn one(
     let (runner, incoming) = (&world.runner, database.incoming());
     let backup = archive_of(action, database)?;
     backup.check_files(&action.folder)?;
+    let database = &without_subscriptions(database, &backup, world);
     if seen.databases.contains_key(&incoming) {
         drop_incoming(action, &server, &incoming, world)?;
     }
@@ -123,6 +138,8 @@ fn one(
     }
     restored?;
     apply_settings(action, &server, database, &backup, world)?;
+    hand_over(action, &server, database, world)?;
+    apply_privileges(action, &server, database, &backup, world)?;
     let analyze = Script::new("ANALYZE;");
     let analyzed = std::thread::scope(|scope| {
         // Statistics and comparison both only read; the slower one hides the faster.
@@ -161,6 +178,26 @@ fn one(
     remember(world, &database.name, seen.oid)?;
     world.run.save(&restored_state(&database.name), &found)?;
     Ok(json!({ "name": database.name, "rows": rows, "tables": found.tables.len(), "bytes": seen.bytes }))
+}
+
+/// Subscriptions stay behind; those that nobody was told of, because the source was not running, are told now.
+fn without_subscriptions(
+    database: &RestoreDatabase,
+    backup: &DatabaseBackup,
+    world: &World<'_>,
+) -> RestoreDatabase {
+    let mut database = database.clone();
+    for name in &backup.access.subscriptions {
+        let object = LeftOut::subscription(name);
+        if !database.left_out.contains(&object) {
+            world.progress.warn(&format!(
+                "{object} of {} is left out: a copy must not receive changes beside the original",
+                database.name
+            ));
+            database.left_out.push(object);
+        }
+    }
+    database
 }
 
 /// Whether the sessions of one pg_restore blocked each other and the server ended one of them. Parallel jobs can do that

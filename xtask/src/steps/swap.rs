@@ -5,9 +5,9 @@ use infra::postgres::{Script, Server, quote};
 use serde_json::{Value, json};
 
 use super::restore::{compared, restored_state};
-use super::{Failure, Probe, World};
+use super::{Failure, Probe, World, incoming, roles};
 use crate::model::Finding;
-use crate::plan::action::{Swap, SwapDatabase};
+use crate::plan::action::{Swap, SwapDatabase, mark};
 
 /// State file: names that databases had before the swap.
 const EXISTING: &str = "swap-existing";
@@ -42,7 +42,7 @@ fn is_tidy(action: &Swap, server: &Server, seen: &ServerFacts, world: &World<'_>
         "SELECT coalesce(json_agg(datname), '[]'::json) FROM pg_database \
          WHERE shobj_description(oid, 'pg_database') = :'mark';",
     )
-    .var("mark", crate::plan::action::mark(&action.run));
+    .var("mark", mark(&action.run));
     let what = "look for databases that carry our mark";
     let marked: Vec<String> = server.json(&world.runner, &action.maintenance_database, &marked, what)?;
     for database in &action.databases {
@@ -78,7 +78,11 @@ pub(super) fn apply(action: &Swap, world: &World<'_>) -> Result<Value, Failure> 
     let mut existing: Vec<String> = world.run.load(EXISTING)?.unwrap_or_default();
     existing.extend(renames.iter().map(|(from, _)| from.clone()));
     world.run.save(EXISTING, &existing)?;
+    roles::release(&server, maintenance, &mark(&action.run), world)?;
     rename(action, &server, world, &renames, "put the databases in place")?;
+    for database in &action.databases {
+        incoming::is_no_more(&database.incoming, world)?;
+    }
     let mut kept = Vec::new();
     for database in &action.databases {
         let before = database.before(&action.run);
@@ -145,6 +149,7 @@ pub(super) fn undo(action: &Swap, world: &World<'_>) -> Result<(), Failure> {
         }
     }
     rename(action, &server, world, &renames, "put the old databases back")?;
+    roles::claim(&server, maintenance, &mark(&action.run), world)?;
     let seen = facts::server(&world.runner, &server, maintenance)?;
     let existing: Vec<String> = world.run.load(EXISTING)?.unwrap_or_default();
     for database in &action.databases {
@@ -223,5 +228,8 @@ fn not_empty(action: &Swap, database: &SwapDatabase, relations: u64) -> Finding 
         "an empty database, or to keep it as {}",
         database.before(&action.run)
     ))
-    .hint("cargo xtask rollback, then: cargo xtask migrate --set-aside-existing")
+    .hint(format!(
+        "cargo xtask rollback {}; cargo xtask migrate --set-aside-existing",
+        action.run
+    ))
 }

@@ -7,7 +7,9 @@ use infra::postgres::cluster::Cluster;
 use serde_json::{Value, json};
 
 use super::{Failure, Probe, World, wait_for_query};
+use crate::model::run_dir::read_json;
 use crate::plan::action::{StartTarget, TargetControl};
+use crate::plan::{Action, Plan};
 
 pub(super) fn probe(action: &StartTarget, world: &World<'_>) -> Result<Probe, Failure> {
     // Compose decides itself what is missing, and `up` is safe to repeat; a running cluster is not started again.
@@ -89,6 +91,32 @@ pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Fail
         .hint("cargo xtask migrate --set target.port=PORT"));
     }
     Ok(())
+}
+
+/// Does something on a target that does not answer: started as the run's plan says, and stopped again unless it ran before
+/// the run. One whose data are gone holds nothing.
+pub(super) fn while_it_runs(
+    world: &World<'_>,
+    act: impl FnOnce() -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let plan = read_json::<Plan>(&world.run.plan())?;
+    let steps = plan.map(|plan| plan.steps).unwrap_or_default();
+    let start = steps.into_iter().find_map(|step| match step.action {
+        Action::StartTarget(start) => Some(start),
+        _ => None,
+    });
+    let Some(start) = start else {
+        return Err(Failure::new("the target does not answer"));
+    };
+    if let TargetControl::Cluster(cluster) = &start.control
+        && !cluster.data.is_dir()
+    {
+        return Ok(());
+    }
+    apply(&start, world)?;
+    verify(&start, world)?;
+    act()?;
+    undo(&start, world)
 }
 
 /// Stops what we started; nothing that ran before.

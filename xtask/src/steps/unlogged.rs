@@ -61,5 +61,5 @@ pub(super) fn check(world: &World<'_>, server: &Server, database: &str, source: 
          their rows are in no backup of this run; a new run takes the tables as they are now",
         emptied.join(", ")
     ))
-    .hint(format!("cargo xtask rollback {}, then: cargo xtask migrate", world.run.id)))
+    .hint(format!("cargo xtask rollback {}; cargo xtask migrate", world.run.id)))
 }

@@ -89,13 +89,13 @@ pub fn run(cmd: Cmd) -> Ran {
 
 /// The tool, without what this machine's environment would say to it.
 pub fn xtask(workspace: &Path) -> Cmd {
-    let cmd = Cmd::new(env!("CARGO_BIN_EXE_xtask"), "run the tool")
-        .arg("--workspace")
-        .arg(workspace);
+    let cmd = Cmd::new(env!("CARGO_BIN_EXE_xtask"), "run the tool");
     std::env::vars_os()
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| name.starts_with("XTASK_") && name != "XTASK_PG_BIN" || name == "CARGO_MANIFEST_DIR")
         .fold(cmd, Cmd::env_remove)
+        // As a flag it would be in every line to type.
+        .env("XTASK_WORKSPACE", workspace)
 }
 
 /// A folder of this test, below `target`, that everybody may enter: PostgreSQL runs as another account under root.

@@ -163,7 +163,10 @@ impl Session {
             };
         }
         let said = std::fs::read(self.stderr.path()).unwrap_or_default();
-        let said = self.runner.redactor().redact(&String::from_utf8_lossy(&said));
+        let said = self
+            .runner
+            .redactor()
+            .redact_output(&String::from_utf8_lossy(&said));
         let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
         let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
         self.runner.note(&format!("failed to {what}: {tail}"));

@@ -80,6 +80,7 @@ fn healthy() -> World {
         role_settings: Vec::new(),
         connection_limit: -1,
         tablespaces: BTreeMap::new(),
+        access: infra::postgres::access::Access::default(),
         has_alembic_version: true,
     };
     let database = TargetDatabase {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use infra::Cmd;
-use infra::postgres::Script;
 use infra::postgres::archive::{self, Ownership, Restoring};
 use infra::postgres::unprivileged::LeftOut;
+use infra::postgres::{Script, quote};
 use serde::{Deserialize, Serialize};
 
 use super::Instance;
@@ -159,6 +159,16 @@ impl Restore {
             && database.left_out.iter().find(gone).is_none()
     }
 
+    /// What an archive does not hold, in the words of the plan: what there is of it, the backup tells.
+    fn after(database: &RestoreDatabase) -> Script {
+        Script::new(format!(
+            "ALTER DATABASE {} SET NAME TO 'VALUE';    -- for each setting of the old one\n\
+             REVOKE PRIVILEGE ON OBJECT FROM PUBLIC;    -- for each that everybody was denied there\n\
+             ANALYZE;",
+            quote::ident(&database.incoming())
+        ))
+    }
+
     pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
         let server = self.target.server(vault);
         let commands = |database: &RestoreDatabase| {
@@ -171,9 +181,11 @@ impl Restore {
                 locale: None,
             };
             let create = self.create(database, &like);
+            let after = format!("finish database {}", database.incoming());
             [
                 server.psql(&self.maintenance_database, &create, what),
                 self.restore(database, vault, None, self.jobs),
+                server.psql(&database.incoming(), &Self::after(database), after),
             ]
         };
         self.databases.iter().flat_map(commands).collect()

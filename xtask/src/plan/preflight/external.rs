@@ -11,6 +11,7 @@ use super::Case;
 use crate::config::{Connection, Settings, SslMode};
 use crate::model::Finding;
 use crate::observe::{ExternalSeen, Observed, SourceSeen, SourceState};
+use crate::plan::access;
 use crate::plan::carried::Carried;
 use crate::plan::{Roles, charge};
 
@@ -264,11 +265,16 @@ fn uncounted(case: &Case<'_>, name: &str, external: &ExternalSeen, findings: &mu
     });
 }
 
-/// What a role without superuser leaves behind or cannot make.
+/// What stays behind or cannot be made.
 pub(super) fn carried(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    for name in case.seen.sources.keys() {
+    for (name, source) in &case.seen.sources {
         findings
             .extend(Carried::over(case.seen, case.settings, name).findings(name, &case.settings.target.user));
+        if let (Some(server), Some(database)) = (&source.server, &source.database) {
+            let shared = source.state == SourceState::External;
+            let roles = case.request.roles;
+            findings.extend(access::findings(name, &database.access, server, shared, roles));
+        }
     }
 }
 

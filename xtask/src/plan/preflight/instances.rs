@@ -4,7 +4,7 @@ use super::{Case, external};
 use crate::config::{Control, Settings};
 use crate::model::Finding;
 use crate::observe::{Holder, Named, NamedSeen, SourceSeen, SourceState};
-use crate::plan::Roles;
+use crate::plan::{Roles, charge};
 
 pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
     for (name, source) in &case.seen.sources {
@@ -285,8 +285,30 @@ pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
             .wanted("an empty database, or the flag that keeps the content under another name")
             .hint("cargo xtask migrate --set-aside-existing")
         };
+        let finding = in_use(case, name, finding);
         findings.push(finding);
     }
+}
+
+/// A database that `.env` names on the target already is the one people work with: it was moved before. To set it aside
+/// would put the old instance's rows in its place.
+fn in_use(case: &Case<'_>, name: &str, mut finding: Finding) -> Finding {
+    if charge::names_target(case.seen, case.settings, name) != Some(true) {
+        return finding;
+    }
+    let others = case.seen.sources.keys();
+    let others: Vec<&str> = others
+        .filter(|name| charge::names_target(case.seen, case.settings, name) != Some(true))
+        .map(String::as_str)
+        .collect();
+    finding.found += "; .env names it, so it is the one in use, and --set-aside-existing would put the old rows in its place";
+    if !case.request.set_aside {
+        finding.hints = vec![match others.is_empty() {
+            true => "cargo xtask verify".to_owned(),
+            false => format!("cargo xtask migrate --only {}", others.join(",")),
+        }];
+    }
+    finding
 }
 
 /// The names under which databases arrive must be free: what a killed run left may be the only trace somebody wants.

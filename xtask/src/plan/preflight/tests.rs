@@ -434,6 +434,23 @@ fn content_on_the_target_is_refused_or_kept_with_the_flag() {
 }
 
 #[test]
+fn a_database_that_is_in_use_on_the_target_is_left_out_and_not_set_aside() {
+    let found = findings(|world| {
+        running_target(world, &["postgres", "labeler"]);
+        world["target"]["databases"] =
+            json!({ "labeler": { "facts": database("labeler", 3), "revisions": [] } });
+        world["env_files"][0]["mappings"]["platform"] = mapping("PLATFORM_DB", "5999", "platform", 10);
+        world["env_files"][0]["mappings"]["labeler"] = mapping("LABELER_DB", "5432", "labeler", 30);
+    });
+    let in_use = found
+        .iter()
+        .find(|finding| finding.id == "target.labeler.not-empty")
+        .unwrap();
+    assert!(in_use.found.contains("it is the one in use"), "{in_use}");
+    assert_eq!(in_use.hints, ["cargo xtask migrate --only platform,users"]);
+}
+
+#[test]
 fn a_target_that_does_not_fit_the_sources_is_refused() {
     error(
         "target.labeler.incoming",

@@ -30,6 +30,7 @@ pub(super) fn expected(
     for object in &database.left_out {
         forget(&mut wanted, &object.class, &object.name);
     }
+    super::mappings::expect(action, database, &mut wanted);
     // A role whose settings all stay behind is no longer one with settings.
     wanted.settings.retain(|_, settings| !settings.is_empty());
     wanted
