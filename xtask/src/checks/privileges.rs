@@ -1,5 +1,7 @@
 //! Roles and privileges: what must be allowed, and what must not.
 
+use infra::command::{shell_path, shell_word};
+
 use super::databases::{absent, each, each_health, some};
 use super::env::{advise, host_name, port_number};
 use super::{Case, Check, Group, Looked, NotLooked, error};
@@ -133,7 +135,8 @@ fn misled(case: &Case<'_>, name: &str, file: &EnvSeen, mapping: &MappingSeen) ->
 
 /// The command that sets a key; `-` reads the value from standard input.
 fn set(file: &EnvSeen, key: &str, value: &str) -> String {
-    format!("cargo xtask env set {} {key}={value}", file.path.display())
+    let path = shell_path(&file.path);
+    format!("cargo xtask env set {path} {}", shell_word(&format!("{key}={value}")))
 }
 
 fn read_only(case: &Case<'_>) -> Looked {

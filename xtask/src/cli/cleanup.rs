@@ -220,8 +220,8 @@ fn still_as_backed_up(context: &Context, run: &RunDir, old: &Fence) -> anyhow::R
         .map(|difference| format!("\n  {difference}"))
         .collect();
     let message = format!(
-        "the old instance of {database} was written to after the backup of run {}: these would be lost, so all of it \
-         stays; nothing was removed{}",
+        "the old instance of {database} holds what the backup of run {} does not: it would be lost, so all of it stays; \
+         nothing was removed{}",
         run.id,
         lines.concat()
     );

@@ -90,12 +90,13 @@ pub(crate) fn cmd_onboard(global: &Global, args: &OnboardArgs) -> anyhow::Result
     }
     let exit = match (verdicts.exit(), plan.steps.is_empty()) {
         (Exit::Findings, _) => Exit::Findings,
+        (Exit::Preconditions, _) => Exit::Preconditions,
         (_, true) => Exit::NothingToDo,
         (_, false) => Exit::Ok,
     };
     let document = OnboardDocument {
         schema_version: 1,
-        ready: exit != Exit::Findings,
+        ready: matches!(exit, Exit::Ok | Exit::NothingToDo),
         changed: !plan.steps.is_empty(),
         steps,
         checks: verdicts.counts(),

@@ -92,7 +92,7 @@ fn old_data_go_only_when_the_backup_holds_them_as_they_are_now() {
     workspace
         .xtask(&REMOVE)
         .ends(3)
-        .says("the old instance of platform was written to after the backup")
+        .says("the old instance of platform holds what the backup")
         .says("public.since")
         .says("nothing was removed")
         .says("hint: ");

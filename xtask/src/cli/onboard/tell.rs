@@ -115,10 +115,11 @@ pub(super) fn tell(context: &Context, document: &OnboardDocument, verdicts: &Ver
     ));
     match exit {
         Exit::Findings => terminal.line(&not_ready(verdicts)),
+        Exit::Preconditions => terminal.line(&verdicts.undecided().unwrap_or_default()),
         Exit::NothingToDo => terminal.line("nothing to do: this machine is ready"),
         _ => terminal.line("this machine is ready"),
     }
-    if exit != Exit::Findings && !document.start.is_empty() {
+    if document.ready && !document.start.is_empty() {
         terminal.line("start the application:");
         for line in &document.start {
             terminal.line(&format!("  {line}"));
