@@ -15,7 +15,9 @@ pub struct Locations {
 
 /// The folders that Alembic reads when it is started in `backend`; `versions` is that of the settings.
 pub fn locations(backend: &Path, versions: &Path) -> Locations {
-    let ini = std::fs::read_to_string(backend.join("alembic.ini")).unwrap_or_default();
+    // Python reads it in the locale's encoding: what is not UTF-8 is a comment somewhere, and no reason to ignore the rest.
+    let ini = std::fs::read(backend.join("alembic.ini")).unwrap_or_default();
+    let ini = String::from_utf8_lossy(&ini);
     let value = |key: &str| value(&ini, key).map(|value| filled(&value, backend));
     let separator = value("path_separator").or_else(|| value("version_path_separator"));
     let folders: Vec<PathBuf> = value("version_locations")

@@ -136,7 +136,10 @@ fn misled(case: &Case<'_>, name: &str, file: &EnvSeen, mapping: &MappingSeen) ->
 /// The command that sets a key; `-` reads the value from standard input.
 fn set(file: &EnvSeen, key: &str, value: &str) -> String {
     let path = shell_path(&file.path);
-    format!("cargo xtask env set {path} {}", shell_word(&format!("{key}={value}")))
+    format!(
+        "cargo xtask env set {path} {}",
+        shell_word(&format!("{key}={value}"))
+    )
 }
 
 fn read_only(case: &Case<'_>) -> Looked {

@@ -20,6 +20,9 @@ pub struct NamedSeen {
     pub place: String,
     /// What that is.
     pub what: Named,
+    /// Whether its host is this machine.
+    #[serde(default)]
+    pub here: bool,
 }
 
 /// What a `.env` file names.
@@ -84,7 +87,11 @@ impl<'a> Place<'a> {
     fn is_target(&self, target: &Target, database: &Database) -> bool {
         let same = self.host.eq_ignore_ascii_case(&target.host);
         let ours = || target.control != Control::External && self.is_here(database);
-        self.port() == Some(target.port) && (same || ours())
+        // From inside another container it is reached by its name.
+        let by_name = target.control != Control::External
+            && self.port() == Some(INSIDE)
+            && self.host.eq_ignore_ascii_case(&target.container);
+        by_name || (self.port() == Some(target.port) && (same || ours()))
     }
 
     /// The running container behind it that is neither the source nor the target.
@@ -174,6 +181,7 @@ pub(super) fn look(
             file: file.path.clone(),
             place: format!("{}:{}", place.host, place.port),
             what: place.what(docker, state, settings, database),
+            here: place.is_here(database),
         })
     });
     said.max_by_key(|named| match named.what {

@@ -5,7 +5,7 @@ use infra::postgres::Reach;
 use super::action::Instance;
 use crate::config::{Access, Control, Database, SecretName, Settings, Vault};
 use crate::model::Finding;
-use crate::observe::{Observed, SourceState, servers};
+use crate::observe::{Named, Observed, SourceSeen, SourceState, servers};
 
 /// A database on the instance that serves it.
 #[derive(Clone, Debug)]
@@ -19,11 +19,23 @@ pub struct Charged {
 }
 
 /// Whether every `.env` file names the target for this database; `None` when no file says anything.
+///
+/// The old platform instance and the target share one place, localhost:5432: while the old one runs there, it is the one.
 pub fn names_target(seen: &Observed, settings: &Settings, name: &str) -> Option<bool> {
     let target = &settings.target;
     let files = seen.env_files.iter().filter(|file| file.problem.is_none());
     let mut mappings = files.filter_map(|file| file.mappings.get(name)).peekable();
     mappings.peek()?;
+    let old_runs_there = |source: &SourceSeen| {
+        source.running
+            && source
+                .named
+                .as_ref()
+                .is_some_and(|named| named.what == Named::Found)
+    };
+    if seen.sources.get(name).is_some_and(old_runs_there) {
+        return Some(false);
+    }
     Some(mappings.all(|mapping| {
         mapping.port.value.as_deref() == Some(target.port.to_string().as_str())
             && mapping.host.value.as_deref() == Some(target.host.as_str())

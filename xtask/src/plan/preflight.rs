@@ -68,7 +68,8 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
     findings
 }
 
-/// Why there is nothing to do: `.env` names the target for every database, and every database is there with content.
+/// Why there is nothing to do: `.env` names the target for every database, and every database that is required or whose
+/// old instance is still here is there with content.
 pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
     let target = &settings.target;
     let on_target = |name: &String| charge::names_target(seen, settings, name) == Some(true);
@@ -84,11 +85,14 @@ pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
         .sources
         .values()
         .all(|source| !source.running || source.state == SourceState::External);
-    let required = |name: &&String| settings.databases.get(*name).is_some_and(|d| d.required);
+    let must = |name: &&String| {
+        let required = settings.databases.get(*name).is_some_and(|d| d.required);
+        required || seen.sources[*name].state.is_here()
+    };
     let done = !wanted.is_empty()
         && stopped
         && wanted.iter().all(|name| on_target(name))
-        && wanted.iter().filter(|name| required(name)).all(there);
+        && wanted.iter().filter(|name| must(name)).all(there);
     done.then(|| {
         format!(
             "every .env file names {}:{} and the databases are there",

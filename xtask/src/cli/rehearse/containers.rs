@@ -82,7 +82,9 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     stage.say(&format!("Docker {version}, {} {compose}", program.name()));
     let postgres = image(stage, POSTGRES)?;
     let redis = image(stage, REDIS)?;
-    let free = ports::free(5).context("failed to find free ports")?;
+    let free = ports::free(4).context("failed to find free ports")?;
+    // As the guide has it: the new instance takes the port of the old platform instance.
+    let (target_port, redis_port) = (free[0], free[3]);
     let prefix = format!("{}-", stage.name);
     let mut old_env = vec![
         ("REHEARSAL_PREFIX".to_owned(), prefix.clone()),
@@ -102,7 +104,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
             password: Secret::new(old.password),
         })
         .collect();
-    repositories::make(stage, &old_instances, free[4])?;
+    repositories::make(stage, &old_instances, redis_port)?;
     let environment = repositories::environment(stage)?;
     let old_project = Project {
         program,
@@ -119,14 +121,14 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
             "platform-postgres".to_owned(),
         ),
         ("PLATFORM_REDIS_IMAGE".to_owned(), redis.clone()),
-        ("PLATFORM_POSTGRES_PORT".to_owned(), free[3].to_string()),
+        ("PLATFORM_POSTGRES_PORT".to_owned(), target_port.to_string()),
         // The conflict that every developer has: both stacks publish the same port for Redis.
-        ("PLATFORM_REDIS_PORT".to_owned(), free[4].to_string()),
+        ("PLATFORM_REDIS_PORT".to_owned(), redis_port.to_string()),
     ];
     let labeler_env = vec![
         ("REHEARSAL_PREFIX".to_owned(), prefix.clone()),
         ("LABELER_REDIS_IMAGE".to_owned(), redis),
-        ("LABELER_REDIS_PORT".to_owned(), free[4].to_string()),
+        ("LABELER_REDIS_PORT".to_owned(), redis_port.to_string()),
     ];
     let platform_file = platform_file(stage)?;
     let platform_name = format!("{prefix}platform");
@@ -162,8 +164,8 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     let target = &mut settings["target"];
     target["container"] = value(format!("{prefix}platform-postgres"));
     target["image"] = value(&postgres);
-    target["port"] = value(i64::from(free[3]));
-    settings["redis"]["port"] = value(i64::from(free[4]));
+    target["port"] = value(i64::from(target_port));
+    settings["redis"]["port"] = value(i64::from(redis_port));
     settings["redis"]["container"] = value(format!("{prefix}labeler-redis"));
     for (table, project, env) in [
         ("platform", platform_name, new_env),
@@ -179,8 +181,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
         "docker exec -it {prefix}platform-postgres psql -U admin -d labeler"
     ));
     kept.connect.push(format!(
-        "psql -h localhost -p {} -U admin -d labeler   (password: devpass)",
-        free[3]
+        "psql -h localhost -p {target_port} -U admin -d labeler   (password: devpass)"
     ));
     kept.connect
         .push(format!("old volumes, untouched: {prefix}labeler_postgres_*_data"));

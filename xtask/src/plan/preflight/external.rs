@@ -109,7 +109,7 @@ fn direct(id: &str, port: u16, server: &ServerFacts, findings: &mut Vec<Finding>
             )
             .wanted("the server's direct address: dumps, snapshots and a closed database do not survive a pooler")
             .hint(format!(
-                "cargo xtask production check --set {setting}.host=HOST --set {setting}.port=PORT   (then in the settings)"
+                "cargo xtask production check --set {setting}.host=HOST --set {setting}.port=PORT  # then in the settings"
             )),
         );
     } else if server.own_port.is_some_and(|own| own != port) {

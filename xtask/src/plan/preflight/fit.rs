@@ -176,21 +176,35 @@ fn unseen_extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 /// The tag of the official image says which version will start.
 fn unseen_version(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if case.settings.target.control == Control::External {
+        return;
+    }
     let image = target_programs(case);
     let Some(new) = version_of_image(&image) else {
         return;
     };
+    // A platform checkout's own Compose file says what starts, until it has.
+    let platform = case.seen.platform.as_ref();
+    let elsewhere = platform.is_some_and(|platform| platform.compose_file.is_some());
+    let decided = case.seen.target.container.is_some() || !elsewhere;
     for (name, source) in &case.seen.sources {
         if let Some(server) = &source.server
             && major(server.version_num) > new
         {
             let old = version_text(server.version_num);
+            let id = format!("source.{name}.version");
+            let found = format!("the source is PostgreSQL {old}, newer than the target's image {image}");
+            let finding = match decided {
+                true => Finding::error(id, found),
+                false => Finding::warning(
+                    id,
+                    found + ", where that is what the platform's Compose file starts",
+                ),
+            };
             findings.push(
-                Finding::error(
-                    format!("source.{name}.version"),
-                    format!("the source is PostgreSQL {old}, newer than the target's image {image}"),
-                )
-                .wanted("a target at least as new: an older server cannot read a newer dump"),
+                finding
+                    .wanted("a target at least as new: an older server cannot read a newer dump")
+                    .hint("cargo xtask migrate --set target.image=IMAGE"),
             );
         }
     }

@@ -221,6 +221,13 @@ fn is_on(source: &SourceSeen, settings: &Settings) -> bool {
     matches!(&source.state, SourceState::Cluster { port: Some(port), .. } if *port == settings.target.port)
 }
 
+/// Reads the password without showing it, into the variable that is looked at.
+const ASK_FOR_PASSWORD: &str = if cfg!(windows) {
+    "$env:XTASK_TARGET_PASSWORD = Read-Host -MaskInput  # in PowerShell; then the same command again"
+} else {
+    "read -rs XTASK_TARGET_PASSWORD && export XTASK_TARGET_PASSWORD  # then the same command again"
+};
+
 pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if let Some(problem) = &case.seen.target.problem {
         let finding = Finding::error("target.unreachable", problem.clone());
@@ -230,7 +237,7 @@ pub(super) fn target_server(case: &Case<'_>, findings: &mut Vec<Finding>) {
                     "the password of {} on the target: XTASK_TARGET_PASSWORD, in the environment or in .xtask/secrets.env",
                     case.settings.target.user
                 ))
-                .hint("read -rs XTASK_TARGET_PASSWORD && export XTASK_TARGET_PASSWORD  # then the same command again")
+                .hint(ASK_FOR_PASSWORD)
         } else {
             let target = &case.settings.target;
             let hints = external::tls_hints("target", &target.host, target.port, problem);
@@ -293,13 +300,29 @@ pub(super) fn target_databases(case: &Case<'_>, findings: &mut Vec<Finding>) {
 /// A database that `.env` names on the target already is the one people work with: it was moved before. To set it aside
 /// would put the old instance's rows in its place.
 fn in_use(case: &Case<'_>, name: &str, mut finding: Finding) -> Finding {
-    if charge::names_target(case.seen, case.settings, name) != Some(true) {
+    let named = |source: &SourceSeen| {
+        source
+            .named
+            .as_ref()
+            .is_some_and(|named| named.what == Named::Target)
+    };
+    let on_target = |name: &str| {
+        charge::names_target(case.seen, case.settings, name) == Some(true)
+            || case.seen.sources.get(name).is_some_and(named)
+    };
+    if !on_target(name) {
         return finding;
     }
-    let others = case.seen.sources.keys();
-    let others: Vec<&str> = others
-        .filter(|name| charge::names_target(case.seen, case.settings, name) != Some(true))
-        .map(String::as_str)
+    let has_content = |name: &str| {
+        let database = case.seen.target.databases.get(name);
+        database.is_some_and(|database| database.facts.has_content())
+    };
+    let sources = case.seen.sources.iter();
+    let others: Vec<&str> = sources
+        .filter(|(name, source)| {
+            source.state != SourceState::Absent && !(on_target(name) && has_content(name))
+        })
+        .map(|(name, _)| name.as_str())
         .collect();
     finding.found += "; .env names it, so it is the one in use, and --set-aside-existing would put the old rows in its place";
     if !case.request.set_aside {

@@ -79,25 +79,67 @@ fn elsewhere(
         ),
     )
     .wanted("one and the same place: the rows that the application uses are the ones to move");
-    let finding = match &source.state {
-        SourceState::Cluster { .. } => finding.hint(format!(
-            "cargo xtask migrate --set databases.{name}.source.data=PATH"
-        )),
-        _ => finding.hint(format!(
-            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"{}\"]'",
-            other.unwrap_or("NAME")
-        )),
-    };
+    let finding = which(case, name, source, named, other)
+        .into_iter()
+        .fold(finding, Finding::hint);
     let Some(keys) = keys else { return finding };
+    let finding = finding.at(&named.file, keys.port.lines.last().copied().unwrap_or(0));
+    if other.is_none() && !named.here {
+        // Somebody else's server: nothing says that the old instance of this machine is the newer one.
+        return finding;
+    }
     let port = port.map_or_else(|| "PORT".to_owned(), |port| port.to_string());
-    finding
-        .hint(format!(
-            "cargo xtask env set {} {}=localhost {}={port}",
-            named.file.display(),
-            keys.host.key,
-            keys.port.key
-        ))
-        .at(&named.file, keys.port.lines.last().copied().unwrap_or(0))
+    finding.hint(format!(
+        "cargo xtask env set {} {}=localhost {}={port}",
+        infra::command::shell_path(&named.file),
+        keys.host.key,
+        keys.port.key
+    ))
+}
+
+/// The line for whoever finds that `.env` is right.
+fn which(
+    case: &Case<'_>,
+    name: &str,
+    source: &SourceSeen,
+    named: &NamedSeen,
+    other: Option<&str>,
+) -> Option<String> {
+    if matches!(source.state, SourceState::Cluster { .. }) {
+        return Some(format!(
+            "cargo xtask migrate --set databases.{name}.source.data=PATH"
+        ));
+    }
+    let is_anothers = |other: &str| {
+        let mut databases = case.settings.databases.iter();
+        databases.any(|(n, database)| n != name && database.source.containers.iter().any(|c| c == other))
+    };
+    match other {
+        // Another database's old container: there `.env` cannot be right.
+        Some(other) if is_anothers(other) => None,
+        Some(other) => Some(format!(
+            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"{other}\"]'"
+        )),
+        None if named.here => Some(format!(
+            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"NAME\"]'"
+        )),
+        None if !case.settings.databases[name].required => {
+            let others = case
+                .seen
+                .sources
+                .keys()
+                .map(String::as_str)
+                .filter(|other| *other != name);
+            let others: Vec<&str> = others.collect();
+            Some(format!(
+                "cargo xtask migrate --only {}  # without this one",
+                others.join(",")
+            ))
+        }
+        None => Some(format!(
+            "cargo xtask migrate --set databases.{name}.source.host=HOST  # HOST as .env says it, when that is this machine"
+        )),
+    }
 }
 
 /// Edited by hand, as the old guide says, while the rows still lie in the old instance; or moved before.
@@ -118,11 +160,15 @@ fn edited(case: &Case<'_>, name: &str, source: &SourceSeen, named: &NamedSeen) -
             .map(|container| infra::docker::start(&container.name));
         return finding.hint(start.map_or_else(|| "cargo xtask doctor".to_owned(), |cmd| cmd.to_string()));
     }
-    Finding::warning(
-        id,
-        format!("{found}, which holds nothing of it; its rows are taken from {from}"),
-    )
-    .wanted("the old instance, as the place whose rows are the newest")
+    let holds = if target.server.is_some() {
+        "which holds nothing of it"
+    } else if target.volume.is_some() {
+        "whose content cannot be seen before it runs"
+    } else {
+        "which is not there yet"
+    };
+    Finding::warning(id, format!("{found}, {holds}; its rows are taken from {from}"))
+        .wanted("the old instance, as the place whose rows are the newest")
 }
 
 /// Nothing on this machine says where a container that is gone was reached.

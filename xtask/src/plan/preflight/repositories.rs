@@ -138,7 +138,7 @@ pub(super) fn python(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if !asks {
         return;
     }
-    let backend = labeler.backend.display();
+    let backend = infra::command::shell_path(&labeler.backend);
     let install = if cfg!(windows) {
         format!("cd {backend} && py -m venv .venv && .venv\\Scripts\\pip install -r requirements.txt")
     } else {
