@@ -19,9 +19,13 @@ fn configure(workspace: &Workspace, line: &str) {
 /// The run that the hint resumes.
 #[track_caller]
 fn resume_hint(ran: &Ran) -> String {
-    let start = "hint: cargo xtask migrate --resume ";
-    let line = ran.stderr.lines().find_map(|line| line.strip_prefix(start));
-    line.unwrap_or_else(|| panic!("no hint resumes:\n{}", ran.all()))
+    let mut lines = ran
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("hint: cargo xtask migrate "));
+    let run = lines.find_map(|line| line.split_once(" --resume "));
+    run.unwrap_or_else(|| panic!("no hint resumes:\n{}", ran.all()))
+        .1
         .to_owned()
 }
 

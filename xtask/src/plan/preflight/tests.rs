@@ -451,6 +451,41 @@ fn a_database_that_is_in_use_on_the_target_is_left_out_and_not_set_aside() {
 }
 
 #[test]
+fn a_database_in_use_is_known_under_every_name_of_this_machine_and_only_what_is_left_is_offered() {
+    let found = findings(|world| {
+        running_target(world, &["postgres", "labeler", "platform"]);
+        world["target"]["databases"] = json!({
+            "labeler": { "facts": database("labeler", 3), "revisions": [] },
+            "platform": { "facts": database("platform", 0), "revisions": [] },
+        });
+        world["env_files"][0]["mappings"]["labeler"]["host"]["value"] = json!("127.0.0.1");
+        world["sources"]["labeler"]["named"] =
+            json!({ "file": "backend/.env", "place": "127.0.0.1:5432", "what": "target", "here": true });
+        world["sources"]["users"]["state"] = json!("absent");
+    });
+    let in_use = found
+        .iter()
+        .find(|finding| finding.id == "target.labeler.not-empty")
+        .unwrap();
+    // The old platform's place is the target's as well, and its rows are not there.
+    assert_eq!(in_use.hints, ["cargo xtask migrate --only platform"]);
+}
+
+#[test]
+fn the_old_instance_that_serves_the_targets_place_is_not_the_target_while_it_runs() {
+    let names = |what: &str, running: bool| {
+        let mut world = world();
+        world["sources"]["platform"]["running"] = json!(running);
+        world["sources"]["platform"]["named"] =
+            json!({ "file": "backend/.env", "place": "localhost:5432", "what": what, "here": true });
+        charge::names_target(&seen(world), &settings(), "platform")
+    };
+    assert_eq!(names("found", true), Some(false));
+    assert_eq!(names("found", false), Some(true), "after the migration");
+    assert_eq!(names("target", true), Some(true));
+}
+
+#[test]
 fn a_target_that_does_not_fit_the_sources_is_refused() {
     error(
         "target.labeler.incoming",
@@ -564,4 +599,11 @@ fn there_is_nothing_to_do_only_when_env_databases_and_old_instances_all_say_so()
     let runs = |world: &mut Value| world["sources"]["labeler"]["running"] = json!(true);
     assert_eq!(why(&runs), None, "an old instance still runs");
     assert_eq!(why(&|world| world["env_files"] = json!([])), None, "no .env");
+    let optional = |world: &mut Value| world["target"]["databases"]["users"]["facts"] = database("users", 0);
+    assert_eq!(why(&optional), None, "an old instance whose rows were not moved");
+    let never_had = |world: &mut Value| {
+        optional(world);
+        world["sources"]["users"]["state"] = json!("absent");
+    };
+    assert!(why(&never_had).is_some());
 }

@@ -10,7 +10,7 @@ fn named(what: Value) -> impl Fn(&mut Value) {
             container["ports"] = json!({ "5432": [5435] });
         }
         world["sources"]["labeler"]["named"] =
-            json!({ "file": "backend/.env", "place": "localhost:5436", "what": what });
+            json!({ "file": "backend/.env", "place": "localhost:5436", "what": what, "here": true });
     }
 }
 
@@ -33,6 +33,41 @@ fn another_place_in_env_than_the_one_that_was_found_is_refused_with_both() {
         named(json!({ "elsewhere": null })),
     );
     assert_eq!(findings(named(json!("found"))), []);
+}
+
+#[test]
+fn the_container_of_another_database_is_never_offered_and_nobody_is_sent_to_old_rows_of_a_server_elsewhere() {
+    let hints = |id: &str, change: &dyn Fn(&mut Value)| {
+        let found = findings(|world| change(world));
+        let found = found.into_iter().find(|finding| finding.id == id);
+        found.map(|finding| finding.hints).unwrap_or_default()
+    };
+    // The ports were edited first, as the old guide says, and the old stack still runs.
+    let anothers = hints(
+        "source.labeler.elsewhere",
+        &named(json!({ "elsewhere": "labeler-postgres-platform" })),
+    );
+    assert_eq!(
+        anothers,
+        ["cargo xtask env set backend/.env LABELER_DB_HOST=localhost LABELER_DB_PORT=5435"]
+    );
+    let far = |database: &'static str| {
+        move |world: &mut Value| {
+            world["sources"][database]["named"] = json!({
+                "file": "backend/.env", "place": "db.example.com:5432", "what": { "elsewhere": null }, "here": false,
+            });
+        }
+    };
+    assert_eq!(
+        hints("source.platform.elsewhere", &far("platform")),
+        ["cargo xtask migrate --only labeler,users  # without this one"]
+    );
+    let required = hints("source.labeler.elsewhere", &far("labeler"));
+    assert_eq!(required.len(), 1);
+    assert!(
+        required[0].contains("databases.labeler.source.host=HOST"),
+        "{required:?}"
+    );
 }
 
 #[test]
@@ -208,13 +243,25 @@ fn extensions_and_versions_are_held_against_the_image_of_a_target_that_does_not_
             world["sources"]["labeler"]["state"]["container"]["image"] = json!("postgis/postgis:16-3.4");
         },
     );
-    error(
-        "source.labeler.version",
-        &["17.2", "postgres:16-alpine"],
-        |world| {
-            world["sources"]["labeler"]["server"]["version_num"] = json!(170_002);
-        },
-    );
+    let newer = |world: &mut Value| world["sources"]["labeler"]["server"]["version_num"] = json!(170_002);
+    let said = ["17.2", "postgres:16-alpine", "target.image=IMAGE"];
+    // A checkout's Compose file may start another.
+    warning("source.labeler.version", &said, newer);
+    let found = findings(|world| {
+        newer(world);
+        world["platform"] = json!(null);
+    });
+    let version = found
+        .iter()
+        .find(|finding| finding.id == "source.labeler.version");
+    assert_eq!(version.map(|finding| finding.severity), Some(Severity::Error));
+    // No image takes part in a server that is not ours.
+    let mut outside = settings();
+    outside.target.control = crate::config::Control::External;
+    let mut world = world();
+    newer(&mut world);
+    let found = preflight(&seen(world), &outside, &request());
+    assert!(!found.iter().any(|finding| finding.id == "source.labeler.version"));
 }
 
 #[test]
