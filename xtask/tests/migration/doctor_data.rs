@@ -190,7 +190,7 @@ fn rows_that_were_written_to_the_old_instance_after_the_cutover_are_not_hidden()
     // The line that is shown moves the row along.
     let hint = |index: usize| {
         let hint = text(labeler, &format!("/finding/hints/{index}"));
-        let line = hint.split("    ").next().unwrap().to_owned();
+        let line = hint.split("  # ").next().unwrap().to_owned();
         line.split(' ').skip(2).map(str::to_owned).collect::<Vec<_>>()
     };
     let typed = |words: &[String]| {
