@@ -1,9 +1,9 @@
 //! Executes commands: process group, log, time limit, interrupt, last lines.
 
 mod answer;
+mod stream;
 
-use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -157,55 +157,6 @@ impl Runner {
             output.stderr.clone()
         };
         Err(self.failed(cmd, output.code, &text))
-    }
-
-    /// Runs to the end, handing each line of standard output and error (redacted) to `on_line` and to the log as it
-    /// comes. Memory does not grow with the output.
-    ///
-    /// # Errors
-    /// As [`Runner::run`].
-    pub fn stream(&self, cmd: &Cmd, mut on_line: impl FnMut(&str) + Send) -> Result<(), CommandError> {
-        let started = Instant::now();
-        let (reader, writer) = io::pipe().map_err(|source| self.io_error(cmd, source))?;
-        let (expression, _held) = self.expression(cmd)?;
-        let expression = expression.stderr_to_stdout().stdout_file(writer);
-        let handle = self.start(cmd, &expression)?;
-        // The expression still holds the pipe's writing end; without this the reader would never see its end.
-        drop(expression);
-        let (finished, tail) = std::thread::scope(|scope| {
-            let lines = scope.spawn(|| {
-                let mut tail: VecDeque<String> = VecDeque::new();
-                for_each_line(reader, |line| {
-                    let line = self.redactor.redact_output(line);
-                    self.write_log(&line);
-                    on_line(&line);
-                    if tail.len() == TAIL_LINES {
-                        tail.pop_front();
-                    }
-                    tail.push_back(line);
-                });
-                tail
-            });
-            let finished = self.wait(
-                cmd,
-                || handle.wait_timeout(TICK).map(|o| o.is_some()),
-                || handle.pids(),
-            );
-            if finished.is_err() {
-                let _ = handle.kill();
-            }
-            (finished, lines.join().unwrap_or_default())
-        });
-        finished?;
-        let output = handle
-            .into_output()
-            .map_err(|source| self.io_error(cmd, source))?;
-        self.write_end(output.status.code(), started);
-        if output.status.success() {
-            return Ok(());
-        }
-        let tail: Vec<String> = tail.into_iter().collect();
-        Err(self.failed(cmd, output.status.code(), &tail.join("\n")))
     }
 
     /// Starts a child that lives beside us: we write to its standard input and read lines of its standard output;
@@ -401,18 +352,5 @@ impl Runner {
             // The log helps people; a full disk must show in the step's own work, not here.
             let _ = writeln!(log, "{now} {line}");
         }
-    }
-}
-
-/// Calls `f` for each line, invalid UTF-8 replaced, CR at the end removed.
-fn for_each_line(reader: impl io::Read, mut f: impl FnMut(&str)) {
-    let mut reader = BufReader::new(reader);
-    let mut buffer = Vec::new();
-    while let Ok(n) = reader.read_until(b'\n', &mut buffer) {
-        if n == 0 {
-            break;
-        }
-        f(String::from_utf8_lossy(&buffer).trim_end_matches(['\n', '\r']));
-        buffer.clear();
     }
 }

@@ -97,6 +97,40 @@ fn a_long_output_streams_line_by_line_and_its_log_is_private() {
 
 #[cfg(unix)]
 #[test]
+fn data_streams_untouched_and_stays_out_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("step.log");
+    let runner = Runner::default().with_log(&log).unwrap();
+    runner.learn(&Secret::new("known-s3cret"));
+    let data = [
+        "1\tpassword=unheard-of",
+        "2\thttps://u:unheard-of@h/",
+        "3\tknown-s3cret",
+    ];
+    let file = dir.path().join("rows");
+    std::fs::write(&file, data.join("\n")).unwrap();
+    let script = "cat \"$0\"; echo the password is known-s3cret >&2; exit 3";
+    let cmd = Cmd::new("sh", "read rows").args(["-c", script]).arg(&file);
+    let mut lines = Vec::new();
+    let error = runner
+        .stream_data(&cmd, |line| lines.push(line.to_owned()))
+        .unwrap_err();
+    assert_eq!(lines, data);
+    let said = error.tail();
+    assert!(
+        said.contains("the password is") && !said.contains("unheard-of"),
+        "{said}"
+    );
+    assert!(!said.contains("known-s3cret"), "{said}");
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(
+        log.contains("the password is") && !log.contains("unheard-of"),
+        "{log}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn a_child_beside_us_answers_line_by_line() {
     let mut child = Runner::default().spawn(&Cmd::new("cat", "echo"), None).unwrap();
     child.write_line("hello").unwrap();

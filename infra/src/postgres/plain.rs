@@ -11,7 +11,9 @@ mod statements;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead};
 
-pub use self::psql::{dump, knows_restrict, load, no_policy_names, psql_version, shared_objects, unchanged};
+pub use self::psql::{
+    dump, knows_restrict, load, no_policy_names, psql_version, remember_shared, shared_objects, unchanged,
+};
 use self::scanner::{Acts, Scanner};
 pub(super) use self::statements::name;
 use self::statements::{is_foreign, policy_roles, roles};

@@ -43,7 +43,7 @@ pub(crate) struct MigrateArgs {
         value_name = "RUN",
         num_args = 0..=1,
         default_missing_value = "",
-        conflicts_with_all = ["only", "dry_run", "roles", "pull", "set_aside_existing", "accept_unfenced_source"],
+        conflicts_with_all = ["only", "dry_run", "roles", "pull", "set_aside_existing"],
     )]
     pub(crate) resume: Option<String>,
     /// How roles come over
@@ -58,7 +58,8 @@ pub(crate) struct MigrateArgs {
     /// The name of the target's host, instead of typing it; needed for a server that is not ours
     #[arg(long, value_name = "HOST")]
     pub(crate) confirm_target: Option<String>,
-    /// Go on although an external source cannot be closed: you vouch that nobody writes to it
+    /// Go on although an external source cannot be closed: you vouch that nobody writes to it. With --resume: that the
+    /// sessions named after the cutover are not the application's
     #[arg(long)]
     pub(crate) accept_unfenced_source: bool,
     /// Print one JSON document about the run on standard output
@@ -168,7 +169,7 @@ fn typed(args: &MigrateArgs) -> String {
 pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<RunDocument> {
     let _lock = super::context::lock_from(context, "cargo xtask migrate", "another migration")?;
     let (run, plan, mut journal, findings) = match &args.resume {
-        Some(name) => resume(context, name)?,
+        Some(name) => resume(context, name, args.accept_unfenced_source)?,
         None => begin(context, args)?,
     };
     let line = typed(args);

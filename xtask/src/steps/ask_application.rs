@@ -47,7 +47,13 @@ pub(super) fn apply(action: &AskApplication, world: &World<'_>) -> Result<Value,
                 complaint.map_or_else(String::new, |last| format!("; the last answer: {}", last.message));
             let message = format!("{} is not content within {within}{last}", action.url);
             let again = format!("cargo xtask migrate --resume {}", world.run.id);
-            Err(Failure::new(message).hint(format!("restart the application, then: {again}")))
+            let mut hint = format!("restart the application, then: {again}");
+            if external::name_inside(&action.open, world)? {
+                hint.push_str(
+                    "; or, when it was restarted and none of these sessions is its own, with --accept-unfenced-source",
+                );
+            }
+            Err(Failure::new(message).hint(hint))
         }
     }
 }

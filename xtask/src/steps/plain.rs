@@ -13,6 +13,9 @@ use super::restore::{self, MANIFEST_WORKERS, remember, restored_state, size};
 use super::{Failure, Probe, World};
 use crate::plan::action::{Locale, RestorePlain};
 
+/// State file: the roles that the load makes and that stay.
+const MADE: &str = "roles-made";
+
 pub(super) fn probe(action: &RestorePlain, world: &World<'_>) -> Result<Probe, Failure> {
     restore::probe(&action.restore, world)
 }
@@ -43,7 +46,15 @@ pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, F
         },
     );
     create_incoming(restore, &server, &incoming, &create, world)?;
-    let shared: Vec<String> = server.json(
+    // The plan may be older than a role that somebody made since.
+    let made: Vec<String> = server.json(
+        &world.runner,
+        &incoming,
+        &action.roles_to_make(),
+        "look which roles are missing",
+    )?;
+    world.run.save(MADE, &made)?;
+    let shared: String = server.json(
         &world.runner,
         &incoming,
         &action.shared_objects(),
@@ -66,6 +77,10 @@ pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, F
         finished.store(true, Ordering::SeqCst);
         loaded
     });
+    if loaded.is_err() {
+        // It was one transaction: no role of ours is there.
+        world.run.save(MADE, &Vec::<String>::new())?;
+    }
     loaded?;
     let analyze = Script::new("ANALYZE;");
     server.execute(&world.runner, &incoming, &analyze, format!("analyze {incoming}"))?;
@@ -99,13 +114,18 @@ pub(super) fn verify(action: &RestorePlain, world: &World<'_>) -> Result<(), Fai
     restore::verify(&action.restore, world)
 }
 
-/// Removes the incoming database, and with it the roles that were made for it: they stay where something else uses them.
+/// Removes the incoming database, and with it the roles that were made for it: they stay where something else uses them, or
+/// somebody lets them log in.
 pub(super) fn undo(action: &RestorePlain, world: &World<'_>) -> Result<(), Failure> {
     let restore = &action.restore;
     restore::undo(restore, world)?;
     let server = restore.target.server(world.vault);
-    for role in &action.missing_roles {
-        let drop = Script::new("DROP ROLE IF EXISTS :\"role\";").var("role", role);
+    let made: Vec<String> = world.run.load(MADE)?.unwrap_or_default();
+    for role in &made {
+        let drop = Script::new(
+            "SELECT format('DROP ROLE %I', rolname) FROM pg_roles WHERE rolname = :'role' AND NOT rolcanlogin \\gexec\n",
+        )
+        .var("role", role);
         let what = format!("drop role {role}");
         if server
             .execute(&world.runner, &restore.maintenance_database, &drop, what)

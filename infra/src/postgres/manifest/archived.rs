@@ -58,7 +58,7 @@ pub fn examples_of_archive(
         &relation.schema,
         &relation.name,
     );
-    runner.stream(&read, |line| rows.take(line))?;
+    runner.stream_data(&read, |line| rows.take(line))?;
     if rows.text.len() > MOST {
         return Ok(None);
     }

@@ -140,9 +140,12 @@ impl Session {
             .map_err(|error| self.unreadable(what, format!("the answer is not the expected JSON: {error}")))
     }
 
-    /// Ends the session in good order.
+    /// Ends the session in good order. Its transaction ends first: the server may list a session for a moment after psql is
+    /// gone, and one in a transaction would be taken for somebody who writes.
     pub(in crate::postgres) fn close(mut self) {
-        if let Some(child) = self.child.take() {
+        if let Some(mut child) = self.child.take() {
+            // A psql that is gone has ended it already.
+            let _ = child.write_line("COMMIT;");
             child.finish(Duration::from_secs(5));
         }
     }

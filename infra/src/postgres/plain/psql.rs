@@ -59,8 +59,8 @@ fn shared(superuser: bool, but: &[String]) -> String {
     let but: Vec<String> = but.iter().map(|name| quote::literal(name)).collect();
     let but = format!("ARRAY[{}]::text[]", but.join(", "));
     let roles = match superuser {
-        true => "SELECT rolname, xmin::text AS mark FROM pg_authid",
-        false => "SELECT rolname, md5(r::text) AS mark FROM pg_roles r",
+        true => "SELECT rolname, xmin::text AS mark FROM pg_authid".to_owned(),
+        false => format!("SELECT rolname, {} AS mark FROM pg_roles r", digest("r::text")),
     };
     format!(
         "SELECT format('role %s', rolname), mark FROM ({roles}) r WHERE rolname <> ALL ({but}) \
@@ -74,26 +74,45 @@ fn shared(superuser: bool, but: &[String]) -> String {
     )
 }
 
-/// Asks for what belongs to the whole instance, as lines.
-pub fn shared_objects(superuser: bool, but: &[String]) -> Script {
-    Script::new(format!(
-        "SELECT coalesce(json_agg(o || ' ' || m), '[]'::json) FROM ({}) s(o, m);",
-        shared(superuser, but)
-    ))
+/// SHA-256 of a text as the server holds it.
+fn digest(text: &str) -> String {
+    format!("encode(sha256(convert_to({text}, getdatabaseencoding())), 'hex')")
 }
 
-/// SQL that fails when what belongs to the whole instance is not `as_it_was` any more.
-pub fn unchanged(superuser: bool, but: &[String], as_it_was: &[String]) -> String {
-    let lines: Vec<String> = as_it_was.iter().map(|line| quote::literal(line)).collect();
-    let (now, then) = (shared(superuser, but), lines.join(", "));
+/// All of it as one text.
+fn all_shared(superuser: bool, but: &[String]) -> String {
+    let shared = shared(superuser, but);
+    format!(
+        "SELECT string_agg(o || ' ' || m, E'\\n' ORDER BY o COLLATE \"C\", m COLLATE \"C\") FROM ({shared}) s(o, m)"
+    )
+}
+
+/// Asks for the SHA-256 of what belongs to the whole instance: it fits into a command line, however many roles there are.
+pub fn shared_objects(superuser: bool, but: &[String]) -> Script {
+    let (shared, digest) = (all_shared(superuser, but), digest("lines"));
+    Script::new(format!("SELECT to_json({digest}) FROM ({shared}) a(lines);"))
+}
+
+/// SQL for the start of a transaction that ends with [`unchanged`], which can then name what was changed.
+pub fn remember_shared(superuser: bool, but: &[String]) -> String {
+    let shared = all_shared(superuser, but);
+    let body = format!("BEGIN PERFORM set_config('xtask.shared', ({shared}), true); END");
+    format!("DO {};", quote::literal(&body))
+}
+
+/// SQL that fails when what belongs to the whole instance does not have the SHA-256 `as_it_was` any more.
+pub fn unchanged(superuser: bool, but: &[String], as_it_was: &str) -> String {
+    let (shared, digest) = (all_shared(superuser, but), digest("lines"));
+    let then = quote::literal(as_it_was);
     let body = format!(
-        "DECLARE changed text; BEGIN \
-         WITH at_end AS (SELECT o || ' ' || m AS line FROM ({now}) s(o, m)), \
-         earlier AS (SELECT unnest(ARRAY[{then}]::text[]) AS line) \
+        "DECLARE lines text; changed text; BEGIN lines := ({shared}); \
+         IF {digest} IS DISTINCT FROM {then} THEN \
+         WITH at_end AS (SELECT string_to_table(lines, E'\\n') AS line), \
+         earlier AS (SELECT string_to_table(current_setting('xtask.shared', true), E'\\n') AS line) \
          SELECT string_agg(DISTINCT regexp_replace(line, ' [^ ]*$', ''), ', ') INTO changed FROM \
          ((TABLE at_end EXCEPT TABLE earlier) UNION ALL (TABLE earlier EXCEPT TABLE at_end)) d; \
-         IF changed IS NOT NULL THEN \
-         RAISE EXCEPTION 'what belongs to the whole instance was changed meanwhile: %', changed; END IF; END"
+         RAISE EXCEPTION 'what belongs to the whole instance was changed meanwhile: %', \
+         coalesce(changed, 'before the dump was loaded'); END IF; END"
     );
     format!("DO {};", quote::literal(&body))
 }

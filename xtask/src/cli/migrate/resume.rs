@@ -42,7 +42,7 @@ pub(in crate::cli) fn state(run: &RunDir) -> anyhow::Result<Option<engine::RunSt
     Ok(record::read(run)?.map(|(_, state)| state))
 }
 
-pub(super) fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun> {
+pub(super) fn resume(context: &mut Context, name: &str, vouched: bool) -> anyhow::Result<Begun> {
     let run = context.run((!name.is_empty()).then_some(name))?;
     let (plan, mut journal, state) = record::open(&run)?;
     let again = format!("cargo xtask migrate --resume {}", run.id);
@@ -100,6 +100,11 @@ pub(super) fn resume(context: &mut Context, name: &str) -> anyhow::Result<Begun>
             .into());
     }
     unedited(context, &run, &plan)?;
+    if vouched && !crate::steps::vouch_for_inside(&run)? {
+        let message = "--accept-unfenced-source with --resume is your word for sessions that a failure after the cutover \
+                       named, and none did";
+        return Err(Ending::new(Exit::Usage, message).hint(again).into());
+    }
     let left = crate::steps::clear_orphans(
         &world(context, &run, "resume")?,
         plan::charge::uses_docker(&context.loaded.settings),

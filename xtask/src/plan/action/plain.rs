@@ -38,45 +38,54 @@ pub struct RestorePlain {
 }
 
 impl RestorePlain {
+    /// Which of the roles that stay are missing, asked before it is loaded.
+    pub fn roles_to_make(&self) -> Script {
+        let kept: Vec<String> = self.kept_roles.iter().map(|role| quote::literal(role)).collect();
+        Script::new(format!(
+            "SELECT coalesce(json_agg(role), '[]'::json) FROM unnest(ARRAY[{}]::text[]) AS role \
+             WHERE role NOT IN (SELECT rolname FROM pg_roles);",
+            kept.join(", ")
+        ))
+    }
+
     /// What belongs to the whole instance, asked before it is loaded.
     pub fn shared_objects(&self) -> Script {
         plain::shared_objects(!self.restore.unprivileged, &self.missing_roles)
     }
 
-    /// psql, in one transaction, which ends without effect when something of `shared` was changed. What missing roles own
+    /// psql, in one transaction, which ends without effect when what belongs to the whole instance is not `shared` any
+    /// more. What missing roles own
     /// belongs to the owner afterwards. They exist only inside the transaction, and what was granted to them is gone with
     /// them; but a role that policies name stays, because its policies would be gone with it.
-    pub fn load(&self, vault: &Vault, shared: &[String]) -> Option<Cmd> {
+    pub fn load(&self, vault: &Vault, shared: &str) -> Option<Cmd> {
         let database = self.restore.databases.first()?;
         let server = self.restore.target.server(vault);
-        let (mut before, mut after) = (String::new(), String::new());
+        let unprivileged = self.restore.unprivileged;
+        let mut before = plain::remember_shared(!unprivileged, &self.missing_roles);
+        let mut after = String::new();
         for name in &self.missing_roles {
             let role = quote::ident(name);
             let owner = quote::ident(&database.owner);
-            before.push_str(&format!("CREATE ROLE {role} NOLOGIN; "));
+            before.push_str(&format!(" CREATE ROLE {role} NOLOGIN;"));
             after.push_str(&format!("REASSIGN OWNED BY {role} TO {owner}; "));
             if !self.kept_roles.contains(name) {
                 let unnamed = plain::no_policy_names(name);
                 after.push_str(&format!("{unnamed} DROP OWNED BY {role}; DROP ROLE {role}; "));
             }
         }
-        after.push_str(&plain::unchanged(
-            !self.restore.unprivileged,
-            &self.missing_roles,
-            shared,
-        ));
+        after.push_str(&plain::unchanged(!unprivileged, &self.missing_roles, shared));
         Some(plain::load(
             &server,
             &database.incoming(),
             &self.file,
             // The file cannot hold its own SHA-256.
             self.restrict.then_some(self.sha256.as_str()),
-            before.trim_end(),
+            &before,
             &after,
         ))
     }
 
     pub(super) fn commands(&self, vault: &Vault) -> Vec<Cmd> {
-        self.load(vault, &[]).into_iter().collect()
+        self.load(vault, "").into_iter().collect()
     }
 }

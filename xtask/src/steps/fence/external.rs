@@ -1,6 +1,7 @@
 //! The fence of a source on a server that is not ours: sessions ended, the database closed, and proof from the server's own
 //! counters. Why it is done like this: `docs/adr/0009-external-fence.md`.
 
+mod inside;
 mod proof;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ use crate::model::Finding;
 use crate::model::backup::DatabaseBackup;
 use crate::plan::action::{External, Fence, Fenced};
 use crate::steps::{Failure, Probe, World};
+
+pub use self::inside::vouch_for_inside;
+pub(in crate::steps) use self::inside::{name_inside, nobody_inside};
 
 /// How long sessions may take to go once they were asked to.
 const GONE_LIMIT: Duration = Duration::from_secs(15);
@@ -180,21 +184,6 @@ pub(in crate::steps) fn is_sealed(fence: &Fence, world: &World<'_>) -> Result<bo
             && closed.ever == seen.ever
             && closed.statistics_reset == seen.statistics_reset
     }))
-}
-
-/// Whether everybody has left a database that stays open, after the cutover.
-pub(in crate::steps) fn nobody_inside(fence: &Fence, world: &World<'_>) -> Result<(), Failure> {
-    let others = look(fence, of(fence)?, world)?.others;
-    if others.is_empty() {
-        return Ok(());
-    }
-    let shown: Vec<String> = others.iter().take(SHOWN).map(ToString::to_string).collect();
-    Err(Failure::new(format!(
-        "{} sessions of others are still in the old database {}, which stays open: {}",
-        others.len(),
-        fence.source_database,
-        shown.join("; ")
-    )))
 }
 
 /// Whether a database that stays open still holds what its backup does, after the cutover.
