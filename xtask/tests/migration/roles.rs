@@ -141,13 +141,9 @@ const ODD_ACCESS: &str = "
         WITH (connect = false, slot_name = NONE, enabled = false);
     COMMENT ON SUBSCRIPTION mirror IS 'not here';";
 
-/// What `initdb` of PostgreSQL 14 notes of schema public: everybody may create there, unless somebody took it away.
-const AS_IN_14: &str = "SET allow_system_table_mods = on; UPDATE pg_init_privs SET initprivs = '{=UC/labeler_user}' \
+/// Changes what `initdb` noted of schema public.
+const NOTED: &str = "SET allow_system_table_mods = on; UPDATE pg_init_privs SET initprivs = 'PRIVILEGES' \
     WHERE classoid = 'pg_namespace'::regclass AND objoid = 'public'::regnamespace";
-
-/// And what it is again.
-const AS_IT_IS: &str = "SET allow_system_table_mods = on; UPDATE pg_init_privs SET initprivs = nspacl FROM pg_namespace n \
-    WHERE classoid = 'pg_namespace'::regclass AND objoid = n.oid AND nspname = 'public'";
 
 #[test]
 fn privileges_policies_mappings_and_subscriptions_come_over_or_are_told() {
@@ -160,7 +156,14 @@ fn privileges_policies_mappings_and_subscriptions_come_over_or_are_told() {
         ask(&source, "labeler", statement);
     }
     ask(&source, "labeler", "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
-    ask(&source, "labeler", AS_IN_14);
+    // PostgreSQL 14 lets everybody create there, unless somebody took it away.
+    let noted = "SELECT initprivs FROM pg_init_privs WHERE classoid = 'pg_namespace'::regclass AND objoid = 'public'::regnamespace";
+    let noted = ask(&source, "labeler", noted);
+    ask(
+        &source,
+        "labeler",
+        &NOTED.replace("PRIVILEGES", "{=UC/labeler_user}"),
+    );
     let target = || workspace.target();
     let closed = "SELECT (SELECT proacl::text FROM pg_proc WHERE proname = 'for_me') \
                   || (SELECT datacl::text FROM pg_database WHERE datname = 'labeler')";
@@ -188,7 +191,7 @@ fn privileges_policies_mappings_and_subscriptions_come_over_or_are_told() {
     );
     assert!(!workspace.target_facts().roles["labeler_user"].login);
     workspace.xtask(&["rollback", "--yes"]).ends(22);
-    ask(&source, "labeler", AS_IT_IS);
+    ask(&source, "labeler", &NOTED.replace("PRIVILEGES", &noted));
 
     let preserve = [
         "migrate", "--yes", "--only", "labeler", "--roles", "preserve", "--json",
