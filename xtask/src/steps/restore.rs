@@ -89,14 +89,21 @@ pub(super) fn undo(action: &Restore, world: &World<'_>) -> Result<(), Failure> {
         // This run made nothing there, or what it made is in place and the swap's to undo.
         return Ok(());
     }
-    target::while_it_runs(world, drop).map_err(|failure| Failure {
+    let left = left.into_iter().collect::<Vec<_>>().join(", ");
+    let ran = target::while_it_runs(world, drop).map_err(|failure| Failure {
         message: format!(
-            "cannot tell whether {} is left on the target: {}",
-            left.into_iter().collect::<Vec<_>>().join(", "),
+            "cannot tell whether {left} is left on the target: {}",
             failure.message
         ),
         ..failure
-    })
+    })?;
+    if !ran {
+        // The next run knows it by its mark and drops it.
+        world.progress.warn(&format!(
+            "the target does not answer; what may be left there: {left}"
+        ));
+    }
+    Ok(())
 }
 
 fn one(
@@ -113,7 +120,7 @@ fn one(
     if seen.databases.contains_key(&incoming) {
         drop_incoming(action, &server, &incoming, world)?;
     }
-    let wanted = &expected(action, database, &backup);
+    let mut wanted = expected(action, database, &backup);
     wanted.comparable().map_err(Failure::new)?;
     let create = action.create(
         database,
@@ -151,7 +158,7 @@ fn one(
     let mut found = analyzed.1?;
     for extension in &database.extensions_there {
         let known = |manifest: &DatabaseManifest| manifest.extension_versions.contains_key(extension);
-        if !known(wanted) {
+        if !known(&wanted) {
             // The copied database brought more than the source had.
             forget(&mut found, "extension", extension);
         }
@@ -163,13 +170,14 @@ fn one(
     analyzed
         .0
         .map_err(|_| Failure::new("the analyze thread ended unexpectedly"))??;
+    mappings::spell(database, &mut wanted, &found);
     let same_owners = action.roles == Roles::Preserve;
     let options = CompareOptions {
         owners: same_owners,
         privileges: same_owners,
         ..CompareOptions::default()
     };
-    let differences = manifest::compare(wanted, &found, &options);
+    let differences = manifest::compare(&wanted, &found, &options);
     if !differences.is_empty() {
         return Err(differ(database, &differences));
     }

@@ -106,14 +106,20 @@ impl Making<'_> {
                 Some(there) if role.name == database.owner && role.login && !there.login => {
                     return Err(no_login(self.action, &self.target, &role.name));
                 }
-                // Somebody's, or made a moment ago for another database.
+                // Made for another database, or before this run was interrupted.
+                Some(there) if there.mark.as_ref() == Some(&self.action.mark()) => {
+                    self.complete(&role)?;
+                    ours.push(role);
+                    continue;
+                }
+                // Somebody's.
                 Some(_) => continue,
             };
             let what = format!("recreate role {}", role.name);
             self.put(
                 verb,
                 &role.name,
-                &self.attributes(&role),
+                &attributes(verb, &role, self.action.unprivileged),
                 role.verifier.as_ref(),
                 what,
             )?;
@@ -128,18 +134,16 @@ impl Making<'_> {
         run.is_some_and(|run| run != self.action.run && self.world.run.is_known(&run))
     }
 
-    fn attributes(&self, role: &Role) -> String {
-        let flag = |on: bool, name: &str| if on { name.to_owned() } else { format!("NO{name}") };
-        // Only a superuser may give it; where we are none, a finding has said what policies hide.
-        let bypass = role.bypass && !self.action.unprivileged;
-        format!(
-            "NOSUPERUSER NOREPLICATION NOCREATEROLE {} {} {} {} CONNECTION LIMIT {}",
-            flag(bypass, "BYPASSRLS"),
-            flag(role.login, "LOGIN"),
-            flag(role.inherit, "INHERIT"),
-            flag(role.createdb, "CREATEDB"),
-            role.connection_limit,
-        )
+    /// Gives a role of this run what another database needs it to have.
+    fn complete(&self, role: &Role) -> Result<(), Failure> {
+        if role.bypass && !self.action.unprivileged {
+            let alter = Script::new("ALTER ROLE :\"name\" BYPASSRLS;").var("name", &role.name);
+            let what = format!("let role {} bypass policies", role.name);
+            let maintenance = &self.action.maintenance_database;
+            self.target
+                .execute(&self.world.runner, maintenance, &alter, what)?;
+        }
+        Ok(())
     }
 
     /// Creates or alters a role and marks it as ours, at once.
@@ -194,6 +198,25 @@ impl Making<'_> {
     }
 }
 
+/// What a role is made or becomes.
+fn attributes(verb: &str, role: &Role, unprivileged: bool) -> String {
+    let flag = |on: bool, name: &str| if on { name.to_owned() } else { format!("NO{name}") };
+    // Only a superuser may give it; where we are none, a finding has said what policies hide.
+    let bypass = flag(role.bypass && !unprivileged, "BYPASSRLS");
+    // Only a superuser may even take these away from a role that exists; where we are none, it never had them.
+    let high = match verb {
+        "ALTER" if unprivileged => String::new(),
+        _ => format!("NOSUPERUSER NOREPLICATION {bypass} "),
+    };
+    format!(
+        "{high}NOCREATEROLE {} {} {} CONNECTION LIMIT {}",
+        flag(role.login, "LOGIN"),
+        flag(role.inherit, "INHERIT"),
+        flag(role.createdb, "CREATEDB"),
+        role.connection_limit,
+    )
+}
+
 /// The login of the application is there and is none: the application would find out.
 fn no_login(action: &Restore, target: &Server, name: &str) -> Failure {
     Failure::new(format!(
@@ -246,4 +269,32 @@ pub(super) fn claim(
     .var("made", serde_json::to_string(&made).unwrap_or_default());
     server.execute(&world.runner, maintenance, &claim, "mark our roles again")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_superuser_takes_away_what_only_a_superuser_has() {
+        let role = Role {
+            name: "labeler_user".to_owned(),
+            login: true,
+            inherit: true,
+            createdb: false,
+            connection_limit: -1,
+            verifier: None,
+            bypass: true,
+            member_of: Vec::new(),
+        };
+        let rest = "NOCREATEROLE LOGIN INHERIT NOCREATEDB CONNECTION LIMIT -1";
+        for (verb, unprivileged, high) in [
+            ("CREATE", false, "NOSUPERUSER NOREPLICATION BYPASSRLS "),
+            ("ALTER", false, "NOSUPERUSER NOREPLICATION BYPASSRLS "),
+            ("CREATE", true, "NOSUPERUSER NOREPLICATION NOBYPASSRLS "),
+            ("ALTER", true, ""),
+        ] {
+            assert_eq!(attributes(verb, &role, unprivileged), format!("{high}{rest}"));
+        }
+    }
 }

@@ -68,6 +68,19 @@ fn comes_up(action: &StartTarget, cluster: &Cluster, world: &World<'_>) -> Resul
 
 /// A query over TCP, and the port where the application will look for it.
 pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Failure> {
+    answers_in_time(action, world)?;
+    let (host, port) = &action.published;
+    if !infra::ports::is_open(host, *port, Duration::from_secs(5)) {
+        return Err(Failure::new(format!(
+            "the target answers, but not on {host}:{port} where .env will point"
+        ))
+        .hint("cargo xtask migrate --set target.port=PORT"));
+    }
+    Ok(())
+}
+
+/// Waits for a query.
+fn answers_in_time(action: &StartTarget, world: &World<'_>) -> Result<(), Failure> {
     let server = action.instance.server(world.vault);
     let limit = Duration::from_secs(action.limit_seconds);
     if let Err(failure) = wait_for_query(world, &server, &action.maintenance_database, limit) {
@@ -83,22 +96,16 @@ pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Fail
             _ => failure,
         });
     }
-    let (host, port) = &action.published;
-    if !infra::ports::is_open(host, *port, Duration::from_secs(5)) {
-        return Err(Failure::new(format!(
-            "the target answers, but not on {host}:{port} where .env will point"
-        ))
-        .hint("cargo xtask migrate --set target.port=PORT"));
-    }
     Ok(())
 }
 
 /// Does something on a target that does not answer: started as the run's plan says, and stopped again unless it ran before
-/// the run. One whose data are gone holds nothing.
+/// the run. One whose data are gone holds nothing. The answer is whether it could be done: an external target is not ours
+/// to start.
 pub(super) fn while_it_runs(
     world: &World<'_>,
     act: impl FnOnce() -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let plan = read_json::<Plan>(&world.run.plan())?;
     let steps = plan.map(|plan| plan.steps).unwrap_or_default();
     let start = steps.into_iter().find_map(|step| match step.action {
@@ -108,15 +115,17 @@ pub(super) fn while_it_runs(
     let Some(start) = start else {
         return Err(Failure::new("the target does not answer"));
     };
-    if let TargetControl::Cluster(cluster) = &start.control
-        && !cluster.data.is_dir()
-    {
-        return Ok(());
+    match &start.control {
+        TargetControl::External => return Ok(false),
+        TargetControl::Cluster(cluster) if !cluster.data.is_dir() => return Ok(true),
+        TargetControl::Cluster(_) | TargetControl::Compose { .. } => {}
     }
-    apply(&start, world)?;
-    verify(&start, world)?;
-    act()?;
-    undo(&start, world)
+    let done = apply(&start, world)
+        .and_then(|_| answers_in_time(&start, world))
+        .and_then(|()| act());
+    // Whatever came of it, what we started does not stay.
+    let stopped = undo(&start, world);
+    done.and(stopped).map(|()| true)
 }
 
 /// Stops what we started; nothing that ran before.

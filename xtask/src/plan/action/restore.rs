@@ -136,14 +136,18 @@ impl Restore {
             jobs,
             maintenance_work_mem: &self.maintenance_work_mem,
             ownership,
-            // What we make for another role must be its own from the start.
-            role: (self.roles == Roles::Unify && database.owner != self.target.user)
-                .then_some(&database.owner),
+            role: self.acts_as(database),
             unprivileged: self.unprivileged,
             list,
         };
         let server = self.target.server(vault);
         archive::restore(&server, &database.incoming(), &self.folder, &database.name, &how)
+    }
+
+    /// The role that makes what is restored, when it is not the one that logs in: what we make for another role must be
+    /// its own from the start.
+    pub fn acts_as<'a>(&self, database: &'a RestoreDatabase) -> Option<&'a str> {
+        (self.roles == Roles::Unify && database.owner != self.target.user).then_some(database.owner.as_str())
     }
 
     /// The archive's own list of its entries.

@@ -1,6 +1,7 @@
 //! What must be true of the copy: the source's manifest, as far as it comes over and under the names of the target.
 
 use infra::postgres::manifest::{self, DatabaseManifest};
+use infra::postgres::quote;
 
 use crate::model::backup::DatabaseBackup;
 use crate::plan::Roles;
@@ -38,7 +39,6 @@ pub(super) fn expected(
 
 /// Takes an object out of a manifest: it stays behind, and a finding said so.
 pub(super) fn forget(manifest: &mut DatabaseManifest, class: &str, name: &str) {
-    let shown = manifest::display_name(&[name]);
     if class == "setting" {
         manifest.settings.values_mut().for_each(|settings| {
             settings.remove(name);
@@ -50,14 +50,20 @@ pub(super) fn forget(manifest: &mut DatabaseManifest, class: &str, name: &str) {
         return;
     }
     manifest.extension_versions.remove(name);
+    // PostgreSQL quotes key words as well, each version its own.
+    let spellings = [manifest::display_name(&[name]), quote::ident(name)];
     for objects in [format!("{}s", class.replace(' ', "_")), "others".to_owned()] {
         if let Some(objects) = manifest.schema.get_mut(&objects) {
-            objects.remove(&shown);
-            objects.remove(&format!("{class} {shown}"));
+            for shown in &spellings {
+                objects.remove(shown);
+                objects.remove(&format!("{class} {shown}"));
+            }
         }
     }
     if let Some(comments) = manifest.schema.get_mut("comments") {
-        comments.remove(&format!("{class} {shown}"));
+        for shown in &spellings {
+            comments.remove(&format!("{class} {shown}"));
+        }
     }
     manifest.schema.retain(|_, objects| !objects.is_empty());
 }

@@ -47,6 +47,10 @@ pub(super) fn apply_privileges(
     if sql.is_empty() {
         return Ok(());
     }
+    // A role without superuser may not change what belongs to another one; a superuser may, and what is the server's too.
+    if let Some(owner) = action.acts_as(database).filter(|_| action.unprivileged) {
+        sql.insert(0, format!("SET ROLE {};", quote::ident(owner)));
+    }
     let what = format!("apply the privileges of database {}", database.name);
     server.execute(&world.runner, &incoming, &Script::new(sql.join("\n")), what)?;
     let found = facts::database(&world.runner, server, &incoming)?.access.closed;
@@ -57,6 +61,12 @@ pub(super) fn apply_privileges(
         found.iter().find(is).is_none()
     });
     for open in open {
+        if let Some(ask) = ask(open) {
+            let what = format!("ask whether everybody has {open}");
+            if !server.json::<bool>(&world.runner, &incoming, &ask, what)? {
+                continue;
+            }
+        }
         let message = format!(
             "everybody has {open} of the restored {}, and had not on the source",
             database.name
@@ -68,6 +78,16 @@ pub(super) fn apply_privileges(
         world.progress.warn(&message);
     }
     Ok(())
+}
+
+/// Whether PUBLIC has a privilege that it usually has not on this server: since PostgreSQL 15 nobody may create in schema
+/// public, so that there it does not count as denied.
+fn ask(closed: &Closed) -> Option<Script> {
+    let ask = "SELECT to_json(coalesce(has_schema_privilege('public', to_regnamespace(:'name'), :'privilege'), false));";
+    let ask = Script::new(ask)
+        .var("name", &closed.name)
+        .var("privilege", &closed.privilege);
+    (closed.kind == "schema").then_some(ask)
 }
 
 /// One privilege that PUBLIC usually has, taken away.
@@ -127,5 +147,17 @@ mod tests {
         ] {
             assert_eq!(revoke(&closed, "labeler__incoming", "admin"), sql);
         }
+    }
+
+    #[test]
+    fn a_schema_that_is_not_closed_here_by_default_is_asked_about() {
+        let closed = |kind: &str| Closed {
+            kind: kind.to_owned(),
+            name: "public".to_owned(),
+            privilege: "CREATE".to_owned(),
+            member: false,
+        };
+        assert!(ask(&closed("schema")).is_some());
+        assert!(ask(&closed("routine")).is_none());
     }
 }
