@@ -108,7 +108,7 @@ fn data_streams_untouched_and_stays_out_of_the_log() {
         "3\tknown-s3cret",
     ];
     let file = dir.path().join("rows");
-    std::fs::write(&file, data.join("\n")).unwrap();
+    crate::files::write_private(&file, data.join("\n").as_bytes()).unwrap();
     let script = "cat \"$0\"; echo the password is known-s3cret >&2; exit 3";
     let cmd = Cmd::new("sh", "read rows").args(["-c", script]).arg(&file);
     let mut lines = Vec::new();
