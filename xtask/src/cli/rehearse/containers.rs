@@ -82,9 +82,8 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     stage.say(&format!("Docker {version}, {} {compose}", program.name()));
     let postgres = image(stage, POSTGRES)?;
     let redis = image(stage, REDIS)?;
-    let free = ports::free(4).context("failed to find free ports")?;
-    // As the guide has it: the new instance takes the port of the old platform instance.
-    let (target_port, redis_port) = (free[0], free[3]);
+    let free = ports::free(5).context("failed to find free ports")?;
+    let (target_port, redis_port) = (free[3], free[4]);
     let prefix = format!("{}-", stage.name);
     let mut old_env = vec![
         ("REHEARSAL_PREFIX".to_owned(), prefix.clone()),
