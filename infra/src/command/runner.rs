@@ -113,8 +113,19 @@ impl Runner {
     pub fn output(&self, cmd: &Cmd) -> Result<Output, CommandError> {
         let started = Instant::now();
         let (expression, _held) = self.expression(cmd)?;
-        let expression = expression.stdout_capture().stderr_capture();
+        let ended = self.to_the_end(cmd, expression.stdout_capture().stderr_capture())?;
+        Ok(self.left(started, ended.status.code(), ended.stdout, &ended.stderr))
+    }
+
+    /// Starts it and waits until it has ended; on any failure nothing of it runs on.
+    fn to_the_end(
+        &self,
+        cmd: &Cmd,
+        expression: duct::Expression,
+    ) -> Result<std::process::Output, CommandError> {
         let handle = self.start(cmd, &expression)?;
+        // A pipe that it holds would never end.
+        drop(expression);
         let finished = self.wait(
             cmd,
             || handle.wait_timeout(TICK).map(|o| o.is_some()),
@@ -124,19 +135,15 @@ impl Runner {
             let _ = handle.kill();
             return Err(error);
         }
-        let output = handle
-            .into_output()
-            .map_err(|source| self.io_error(cmd, source))?;
-        let stderr = self
-            .redactor
-            .redact_output(&String::from_utf8_lossy(&output.stderr));
+        handle.into_output().map_err(|source| self.io_error(cmd, source))
+    }
+
+    /// What a command left, redacted and written down.
+    fn left(&self, started: Instant, code: Option<i32>, stdout: Vec<u8>, stderr: &[u8]) -> Output {
+        let stderr = self.redactor.redact_output(&String::from_utf8_lossy(stderr));
         self.write_log(stderr.trim_end());
-        self.write_end(output.status.code(), started);
-        Ok(Output {
-            code: output.status.code(),
-            stdout: output.stdout,
-            stderr,
-        })
+        self.write_end(code, started);
+        Output { code, stdout, stderr }
     }
 
     /// Runs to the end; anything but exit code 0 is an error with the last lines.

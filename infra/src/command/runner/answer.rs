@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use super::{Output, Runner, TICK};
+use super::{Output, Runner};
 use crate::command::{Cmd, CommandError};
 
 /// How long the rest of an answer is waited for when its program has ended and something that it left holds the pipe.
@@ -22,34 +22,11 @@ impl Runner {
         let (out, out_writer) = io::pipe().map_err(io)?;
         let (err, err_writer) = io::pipe().map_err(io)?;
         let (expression, _held) = self.expression(cmd)?;
-        let expression = expression.stdout_file(out_writer).stderr_file(err_writer);
-        let handle = self.start(cmd, &expression)?;
-        // Without this the pipes would never end.
-        drop(expression);
         let (out, err) = (Collected::from(out), Collected::from(err));
-        let finished = self.wait(
-            cmd,
-            || handle.wait_timeout(TICK).map(|o| o.is_some()),
-            || handle.pids(),
-        );
-        if let Err(error) = finished {
-            let _ = handle.kill();
-            return Err(error);
-        }
-        let ended = handle.into_output().map_err(io)?;
+        let ended = self.to_the_end(cmd, expression.stdout_file(out_writer).stderr_file(err_writer))?;
         let until = Instant::now() + REST;
-        let stdout = out.until(until);
-        let stderr = self.redactor.redact(&String::from_utf8_lossy(&err.until(until)));
-        self.write_log(stderr.trim_end());
-        self.write_end(ended.status.code(), started);
-        self.judged(
-            cmd,
-            Output {
-                code: ended.status.code(),
-                stdout,
-                stderr,
-            },
-        )
+        let (stdout, stderr) = (out.until(until), err.until(until));
+        self.judged(cmd, self.left(started, ended.status.code(), stdout, &stderr))
     }
 }
 
