@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Cmd, CommandError, Runner};
 use crate::docker;
 
-pub use load::{NAMES, read, read_with_override};
+pub use load::{NAMES, override_of, read, read_with_override};
 
 /// Which of the two commands this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +70,8 @@ pub struct Project {
     pub program: Program,
     /// The file.
     pub file: PathBuf,
+    /// The file that is laid over it ([`override_of`]); Compose looks for none by itself when it is told a file.
+    pub laid_over: Option<PathBuf>,
     /// Project name, when it must not follow from the folder's name.
     pub name: Option<String>,
     /// Variables for the file, shown when a command is printed: no secrets.
@@ -81,6 +83,9 @@ impl Project {
     pub fn cmd<'a>(&self, what: impl Into<String>, args: impl IntoIterator<Item = &'a str>) -> Cmd {
         let folder = self.file.parent().unwrap_or(Path::new("."));
         let mut cmd = self.program.cmd(what).cwd(folder).arg("-f").arg(&self.file);
+        if let Some(over) = &self.laid_over {
+            cmd = cmd.arg("-f").arg(over);
+        }
         if let Some(name) = &self.name {
             cmd = cmd.args(["-p", name]);
         }

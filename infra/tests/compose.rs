@@ -44,6 +44,7 @@ impl Scratch {
             project: Project {
                 program: *program,
                 file,
+                laid_over: None,
                 name: Some(id.clone()),
                 env,
             },

@@ -47,25 +47,34 @@ pub fn read(path: &Path, text: &str, lookup: Lookup<'_>) -> Result<ComposeFile, 
 pub fn read_with_override(path: &Path, text: &str, lookup: Lookup<'_>) -> Result<ComposeFile, YamlError> {
     let mut drafts = Vec::new();
     collect(path, text, lookup, 0, &mut drafts)?;
-    let found = path
-        .file_name()
-        .is_some_and(|name| NAMES.iter().any(|known| name == *known));
-    let over = OVERRIDES
-        .iter()
-        .find(|name| found && path.with_file_name(name).is_file());
-    if let Some(over) = over {
-        let (over, text) = open(path, over, 1, 0, lookup)?;
+    if let Some(over) = override_of(path) {
+        let text = std::fs::read_to_string(&over).map_err(|error| YamlError {
+            line: 1,
+            why: format!("cannot read {}: {error}", over.display()),
+        })?;
+        let text = text.trim_start_matches('\u{feff}');
         let mut laid = Vec::new();
         // It may hold networks and volumes alone.
-        let root = yaml::parse(&text).map_err(|error| within(&over, 1, &error))?;
+        let root = yaml::parse(text).map_err(|error| within(&over, 1, &error))?;
         if root.get("services").is_some() || root.get("include").is_some() {
-            collect(&over, &text, lookup, 0, &mut laid).map_err(|error| within(&over, 1, &error))?;
+            collect(&over, text, lookup, 0, &mut laid).map_err(|error| within(&over, 1, &error))?;
         }
         for draft in laid {
             lay(&mut drafts, draft);
         }
     }
     Ok(built(path, &drafts, lookup))
+}
+
+/// The file that Compose lays over this one by itself: one beside it, when it found this one by itself too.
+pub fn override_of(path: &Path) -> Option<PathBuf> {
+    let found = path
+        .file_name()
+        .is_some_and(|name| NAMES.iter().any(|known| name == *known));
+    OVERRIDES
+        .iter()
+        .map(|name| path.with_file_name(name))
+        .find(|over| found && over.is_file())
 }
 
 /// Lays what a later file says of a service over what is known of it.

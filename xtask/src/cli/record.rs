@@ -148,7 +148,7 @@ mod tests {
         run.create().unwrap();
         let step = |id: &str| {
             serde_json::json!({ "id": id, "title": id, "reason": "", "commands": [],
-                "action": { "kind": "pull", "checkout": "/x", "branch": "main", "compose_file": null } })
+                "action": { "kind": "pull", "checkout": "/x", "branch": "main", "compose_file": null, "compose_sha256": {} } })
         };
         let plan = serde_json::json!({ "schema_version": 1, "run": run.id, "profile": "", "roles": "unify",
             "databases": ["labeler"], "inputs": {}, "steps": [step("one"), step("two")] });

@@ -44,7 +44,7 @@ pub use machine::EnvironmentSeen;
 pub use machine::{EnvFileSeen, MachineSeen, look_at_machine};
 pub use named::{Named, NamedSeen};
 pub use ports::Holder;
-pub use repositories::{LabelerSeen, PlatformSeen, labeler as look_at_labeler};
+pub use repositories::{LabelerSeen, PlatformSeen, compose_sums, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
 pub use target::{RedisSeen, TargetDatabase, TargetSeen};
 pub use volume::project_of_target;

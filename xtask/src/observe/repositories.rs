@@ -1,8 +1,10 @@
 //! The two sibling repositories.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use infra::alembic::{History, locations};
+use infra::compose::override_of;
 use serde::{Deserialize, Serialize};
 
 use super::Eyes;
@@ -16,6 +18,8 @@ pub struct LabelerSeen {
     pub backend: PathBuf,
     /// The Compose file, when there is one.
     pub compose_file: Option<PathBuf>,
+    /// The file that Compose lays over it.
+    pub compose_override: Option<PathBuf>,
     /// The Python of its virtual environment.
     pub python: Option<PathBuf>,
     /// Whether that Python has Alembic.
@@ -46,8 +50,10 @@ pub struct PlatformSeen {
     pub infrastructure: Option<PathBuf>,
     /// Its Compose file.
     pub compose_file: Option<PathBuf>,
-    /// SHA-256 of the Compose file.
-    pub compose_sha256: Option<String>,
+    /// The file that Compose lays over it.
+    pub compose_override: Option<PathBuf>,
+    /// SHA-256 of each of them.
+    pub compose_sha256: BTreeMap<PathBuf, String>,
 }
 
 /// Looks for the labeler's checkout.
@@ -77,8 +83,10 @@ pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
             ..AlembicSeen::default()
         },
     };
+    let compose_file = first_file(&root, &settings.compose_files);
     Some(LabelerSeen {
-        compose_file: first_file(&root, &settings.compose_files),
+        compose_override: compose_file.as_deref().and_then(override_of),
+        compose_file,
         has_script: backend.join(&eyes.settings.schema.script).is_file(),
         python,
         has_alembic,
@@ -99,13 +107,26 @@ pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {
     let compose_file = infrastructure
         .as_ref()
         .and_then(|dir| first_file(dir, &settings.compose_files));
-    let sum = compose_file.as_ref().map(|file| infra::files::sha256(file));
+    let compose_override = compose_file.as_deref().and_then(override_of);
     Some(PlatformSeen {
         root,
         infrastructure,
-        compose_sha256: sum.and_then(Result::ok).map(|(sum, _)| sum),
+        compose_sha256: compose_sums(compose_file.as_deref()),
+        compose_override,
         compose_file,
     })
+}
+
+/// SHA-256 of a Compose file and of the one that Compose lays over it; without those that cannot be read.
+pub fn compose_sums(file: Option<&Path>) -> BTreeMap<PathBuf, String> {
+    let over = file.and_then(override_of);
+    let files = file.map(Path::to_owned).into_iter().chain(over);
+    files
+        .filter_map(|file| {
+            let (sum, _) = infra::files::sha256(&file).ok()?;
+            Some((file, sum))
+        })
+        .collect()
 }
 
 /// A virtual environment's packages lie beside its Python; looking is faster than starting it.

@@ -28,7 +28,7 @@ pub(super) fn look(eyes: &Eyes<'_>, seen: &Observed) -> Option<Result<Option<Str
         Err(error) => return Some(Err(format!("{} cannot be read: {error}", path.display()))),
     };
     let lookup = |name: &str| settings.platform.compose_env.get(name).cloned();
-    let file = match infra::compose::read(&path, text.trim_start_matches('\u{feff}'), &lookup) {
+    let file = match infra::compose::read_with_override(&path, text.trim_start_matches('\u{feff}'), &lookup) {
         Ok(file) => file,
         Err(error) => return Some(Err(format!("{}: {error}", path.display()))),
     };

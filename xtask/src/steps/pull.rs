@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Failure, Probe, World};
+use crate::observe::compose_sums;
 use crate::plan::action::Pull;
 
 /// Whether something is there to pull is only known by pulling.
@@ -18,14 +19,14 @@ pub(super) fn apply(action: &Pull, world: &World<'_>) -> Result<Value, Failure> 
     Ok(json!({}))
 }
 
-/// The Compose file is the one that the plan was made on.
+/// The Compose files are those that the plan was made on.
 pub(super) fn verify(action: &Pull, _: &World<'_>) -> Result<(), Failure> {
-    let Some((file, planned)) = &action.compose_file else {
-        return Ok(());
-    };
-    match infra::files::sha256(file) {
-        Ok((sum, _)) if sum == *planned => Ok(()),
-        _ => Err(Failure::new(format!(
+    let now = compose_sums(action.compose_file.as_deref());
+    let planned = &action.compose_sha256;
+    let mut files = now.keys().chain(planned.keys());
+    match files.find(|file| now.get(*file) != planned.get(*file)) {
+        None => Ok(()),
+        Some(file) => Err(Failure::new(format!(
             "{} is not as it was when the plan was made: the pull brought another one",
             file.display()
         ))

@@ -74,6 +74,10 @@ fn a_target_in_a_container_is_made_started_let_go_on_and_freed_of_who_has_its_po
     let mut rehearsal = prepared("doctor", V2, "running");
     let workspace = &mut rehearsal.workspace;
     let target = workspace.text("target.container");
+    // The old instances run on, so the target has a port of its own here.
+    let port = infra::ports::free(1).unwrap()[0];
+    workspace.set("target.port", i64::from(port));
+    workspace.set("platform.compose-env.PLATFORM_POSTGRES_PORT", port.to_string());
     point_at_target(workspace);
 
     // No engine: told, and not ours to start.

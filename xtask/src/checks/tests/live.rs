@@ -176,6 +176,7 @@ fn labeler_checkout() -> crate::observe::LabelerSeen {
         root: "labeler".into(),
         backend: "labeler/backend".into(),
         compose_file: None,
+        compose_override: None,
         python: None,
         has_alembic: true,
         has_script: true,

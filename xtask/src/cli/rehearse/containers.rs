@@ -82,8 +82,9 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     stage.say(&format!("Docker {version}, {} {compose}", program.name()));
     let postgres = image(stage, POSTGRES)?;
     let redis = image(stage, REDIS)?;
-    let free = ports::free(5).context("failed to find free ports")?;
-    let (target_port, redis_port) = (free[3], free[4]);
+    let free = ports::free(4).context("failed to find free ports")?;
+    // As the guide has it: the new instance takes the port of the old platform instance.
+    let (target_port, redis_port) = (free[0], free[3]);
     let prefix = format!("{}-", stage.name);
     let mut old_env = vec![
         ("REHEARSAL_PREFIX".to_owned(), prefix.clone()),
@@ -108,6 +109,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     let old_project = Project {
         program,
         file: stage.base.join("labeler-old").join("docker-compose.yml"),
+        laid_over: None,
         name: Some(format!("{prefix}labeler")),
         env: old_env,
     };
@@ -136,12 +138,14 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
         Project {
             program,
             file: platform_file,
+            laid_over: None,
             name: Some(platform_name.clone()),
             env: new_env.clone(),
         },
         Project {
             program,
             file: repositories::labeler(stage).join("docker-compose.yml"),
+            laid_over: None,
             name: Some(format!("{prefix}redis")),
             env: labeler_env.clone(),
         },

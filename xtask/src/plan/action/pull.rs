@@ -1,5 +1,6 @@
 //! The platform's checkout, pulled while nothing has stopped yet: a plan that no longer fits ends here at no cost.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use infra::{Cmd, git};
@@ -12,8 +13,10 @@ pub struct Pull {
     pub checkout: PathBuf,
     /// The branch, of `origin`.
     pub branch: String,
-    /// The Compose file that the plan was made on, with its SHA-256.
-    pub compose_file: Option<(PathBuf, String)>,
+    /// The Compose file that the plan was made on, where the checkout has one.
+    pub compose_file: Option<PathBuf>,
+    /// SHA-256 of that file, and of the one that Compose lays over it.
+    pub compose_sha256: BTreeMap<PathBuf, String>,
 }
 
 impl Pull {

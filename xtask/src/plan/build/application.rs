@@ -96,16 +96,14 @@ impl Builder<'_> {
         if redis.control == Control::None {
             return Ok(None);
         }
-        let file = self
-            .seen
-            .labeler
-            .as_ref()
-            .and_then(|labeler| labeler.compose_file.clone());
+        let checkout = self.seen.labeler.as_ref();
+        let file = checkout.and_then(|labeler| labeler.compose_file.clone());
         let labeler = &self.settings.labeler;
         let project = match (redis.control, file, &self.seen.docker.compose) {
             (Control::Compose, Some(file), Some((program, _))) => Some(Project {
                 program: *program,
                 file,
+                laid_over: checkout.and_then(|labeler| labeler.compose_override.clone()),
                 name: (!labeler.compose_project.is_empty()).then(|| labeler.compose_project.clone()),
                 env: labeler.compose_env.clone().into_iter().collect(),
             }),

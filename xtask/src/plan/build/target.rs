@@ -1,7 +1,6 @@
 //! The target: started, filled, and put in place.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use anyhow::Context;
 use infra::compose::Project;
@@ -27,7 +26,12 @@ impl Builder<'_> {
                 project: self.target_project()?,
                 services: target.services.clone(),
                 container: target.container.clone(),
-                secrets: match self.platform_file() {
+                secrets: match self
+                    .seen
+                    .platform
+                    .as_ref()
+                    .and_then(|platform| platform.compose_file.as_ref())
+                {
                     Some(_) => Vec::new(),
                     None => vec![("PLATFORM_POSTGRES_PASSWORD".to_owned(), SecretName::Target)],
                 },
@@ -63,7 +67,8 @@ impl Builder<'_> {
         let platform = &self.settings.platform;
         let name = (!platform.compose_project.is_empty()).then(|| platform.compose_project.clone());
         let mut env = BTreeMap::new();
-        let (name, file) = match self.platform_file() {
+        let checkout = self.seen.platform.as_ref();
+        let (name, file) = match checkout.and_then(|platform| platform.compose_file.clone()) {
             Some(file) => (name, file),
             None => {
                 env.extend(self.unified_env());
@@ -77,6 +82,7 @@ impl Builder<'_> {
             program,
             name,
             file,
+            laid_over: checkout.and_then(|platform| platform.compose_override.clone()),
             env: env.into_iter().collect(),
         })
     }
@@ -87,13 +93,9 @@ impl Builder<'_> {
         Some(Pull {
             checkout: platform.root.clone(),
             branch: self.settings.platform.branch.clone(),
-            compose_file: platform.compose_file.clone().zip(platform.compose_sha256.clone()),
+            compose_file: platform.compose_file.clone(),
+            compose_sha256: platform.compose_sha256.clone(),
         })
-    }
-
-    /// The platform checkout's Compose file.
-    fn platform_file(&self) -> Option<PathBuf> {
-        self.seen.platform.as_ref().and_then(|p| p.compose_file.clone())
     }
 
     /// What our own Compose file is told, so that it starts the target that the settings name.

@@ -78,7 +78,8 @@ fn world() -> Value {
             "has_alembic": true, "has_script": true,
             "alembic": { "heads": ["bbb"], "known": ["aaa", "bbb"], "problem": null },
         },
-        "platform": { "root": here, "infrastructure": here, "compose_file": "docker-compose.yml" },
+        "platform": { "root": here, "infrastructure": here, "compose_file": "docker-compose.yml",
+            "compose_override": null, "compose_sha256": {} },
         "env_files": [{
             "path": "backend/.env", "exists": true, "problem": null, "sha256": "0", "mappings": {
                 "platform": mapping("PLATFORM_DB", "5432", "platform", 10),
