@@ -31,12 +31,21 @@ pub(super) fn apply_settings(
             })
     };
     let settings = backup.settings.iter().filter(|setting| !left_out(setting));
+    // A role without superuser changes another role's database as that role; settings of roles are its own to make.
+    let owner = action.acts_as(database).filter(|_| action.unprivileged);
+    let as_owner = |statement: &str| match owner {
+        Some(owner) => format!("SET ROLE {};\n{statement}RESET ROLE;\n", quote::ident(owner)),
+        None => statement.to_owned(),
+    };
     for (number, setting) in settings.enumerate() {
         let role = setting.role.as_deref().unwrap_or_default();
-        let whom = match role_on_target(action, database, backup, role) {
+        let (whom, everybody) = match role_on_target(action, database, backup, role) {
             None => continue,
-            Some(everybody) if everybody.is_empty() => format!("DATABASE {incoming}"),
-            Some(role) => format!("ROLE {} IN DATABASE {incoming}", quote::ident(&role)),
+            Some(everybody) if everybody.is_empty() => (format!("DATABASE {incoming}"), true),
+            Some(role) => (
+                format!("ROLE {} IN DATABASE {incoming}", quote::ident(&role)),
+                false,
+            ),
         };
         let name = quote::ident(&setting.name);
         // Lists are stored quoted as PostgreSQL wants them; one quoted string would be one name.
@@ -45,22 +54,25 @@ pub(super) fn apply_settings(
             "search_path" | "temp_tablespaces" | "session_preload_libraries" | "local_preload_libraries"
         );
         let variable = format!("value{number}");
-        script = if list {
-            script.then(&format!(
-                "ALTER {whom} SET {name} TO {};\n",
-                list_literals(&setting.value)
-            ))
-        } else {
-            script
-                .secret_var(&variable, &Secret::new(setting.value.clone()))
-                .then(&format!("ALTER {whom} SET {name} TO :'{variable}';\n"))
+        let value = match list {
+            true => list_literals(&setting.value),
+            false => {
+                script = script.secret_var(&variable, &Secret::new(setting.value.clone()));
+                format!(":'{variable}'")
+            }
         };
+        let statement = format!("ALTER {whom} SET {name} TO {value};\n");
+        script = script.then(&if everybody {
+            as_owner(&statement)
+        } else {
+            statement
+        });
     }
     if backup.connection_limit >= 0 {
-        script = script.then(&format!(
+        script = script.then(&as_owner(&format!(
             "ALTER DATABASE {incoming} CONNECTION LIMIT {};\n",
             backup.connection_limit
-        ));
+        )));
     }
     let what = format!("apply the settings of database {}", database.name);
     server.execute(&world.runner, &action.maintenance_database, &script, what)?;
