@@ -40,6 +40,9 @@ pub struct DatabaseBackup {
     pub source_database: String,
     /// When its snapshot was taken, UTC.
     pub taken_at: String,
+    /// When the server started that it was read from, as seconds since 1970; not of external sources.
+    #[serde(default)]
+    pub reader_started: Option<String>,
     /// The data, under the snapshot that pg_dump used.
     pub manifest: DatabaseManifest,
     /// Settings of the database, which an archive does not hold.

@@ -10,6 +10,7 @@ use infra::postgres::manifest::{self, DatabaseManifest};
 use infra::postgres::snapshot::Snapshot;
 use serde_json::{Value, json};
 
+use super::fence::held;
 use super::{Failure, Probe, Progress, World, orphans, parallel, unlogged};
 use crate::model::backup::{BackupManifest, DatabaseBackup, archive_files};
 use crate::model::examine;
@@ -19,14 +20,23 @@ use crate::plan::action::{Backup, BackupDatabase};
 /// Sessions that compute one manifest beside its pg_dump.
 const MANIFEST_WORKERS: usize = 2;
 
-/// A verified backup is a resume point: complete and unchanged on disk, it is never taken again.
+/// A verified backup is a resume point: complete and unchanged on disk, it is never taken again. It must still be what the
+/// source holds: somebody may have started the old instance in between.
 pub(super) fn probe(action: &Backup, world: &World<'_>) -> Result<Probe, Failure> {
     // Damage is not a conflict: what is not intact is taken again from the fenced source.
-    Ok(if check(action, world).is_ok() {
-        Probe::Satisfied
-    } else {
-        Probe::Absent
-    })
+    if check(action, world).is_err() {
+        return Ok(Probe::Absent);
+    }
+    let ours = action.databases.iter().filter(|database| !database.watched);
+    for database in ours {
+        let Some(backup) = DatabaseBackup::read(&action.folder, &database.name)? else {
+            return Ok(Probe::Absent);
+        };
+        if let Some(finding) = held::changed(database, &backup, world)? {
+            return Ok(Probe::Conflict(finding));
+        }
+    }
+    Ok(Probe::Satisfied)
 }
 
 pub(super) fn apply(action: &Backup, world: &World<'_>) -> Result<Value, Failure> {
@@ -102,6 +112,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     if let Ok(Some(done)) = DatabaseBackup::read(&action.folder, name)
         && done.run == world.run.id.as_str()
         && done.check_files(&action.folder).is_ok()
+        && (database.watched || held::changed(database, &done, world)?.is_none())
     {
         return Ok(done);
     }
@@ -112,6 +123,10 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
     // A pg_dump that outlived its run would go on writing into the folder that ours makes.
     orphans::end(&world.runner, &server, source, source)?;
     unlogged::check(world, &server, name, source)?;
+    let reader_started = match database.watched {
+        true => None,
+        false => Some(held::started(database, &server, world)?),
+    };
     let taken_at = time::now();
     // Before the snapshot: what is written in between is in the backup and a false alarm, never lost.
     let activity = match database.watched {
@@ -171,6 +186,7 @@ fn one(action: &Backup, database: &BackupDatabase, world: &World<'_>) -> Result<
         name: name.clone(),
         source_database: source.clone(),
         taken_at,
+        reader_started,
         manifest,
         settings: infra::postgres::facts::settings(&world.runner, &server, source)?,
         connection_limit: facts.connection_limit,

@@ -46,6 +46,9 @@ pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failur
     for fence in &action.unchanged {
         super::fence::external::unchanged(fence, &action.backup, world)?;
     }
+    for fence in &action.fences {
+        super::fence::held::holds(fence, &action.backup, world)?;
+    }
     if action.files.is_empty() {
         world.progress.warn(
             "no .env file is named here: give the application what `cargo xtask env block` prints, now",

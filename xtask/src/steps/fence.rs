@@ -1,6 +1,7 @@
 //! Stop one old instance and read it in isolation.
 
 pub(super) mod external;
+pub(super) mod held;
 
 use std::time::Duration;
 

@@ -15,6 +15,9 @@ pub struct Cutover {
     /// External sources that must not have been written to: looked at once more before the first file is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchanged: Vec<Fence>,
+    /// Sources of ours whose fence must still hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fences: Vec<Fence>,
     /// The backup's folder, with the counters of writes.
     #[serde(default)]
     pub backup: PathBuf,

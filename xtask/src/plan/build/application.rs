@@ -86,6 +86,11 @@ impl Builder<'_> {
         Ok(Cutover {
             files,
             unchanged: super::sources::external(fences),
+            fences: fences
+                .iter()
+                .filter(|fence| fence.external().is_none())
+                .cloned()
+                .collect(),
             backup: self.folder.join("backup"),
         })
     }

@@ -180,6 +180,7 @@ impl SetUp<'_> {
         (!files.is_empty()).then_some(Action::Cutover(Cutover {
             files,
             unchanged: Vec::new(),
+            fences: Vec::new(),
             backup: PathBuf::new(),
         }))
     }
