@@ -1,6 +1,9 @@
 //! `cargo xtask rollback`
 
+mod env_files;
 mod others;
+
+use infra::postgres::manifest::CompareOptions;
 
 use super::confirm::confirm;
 use super::context::lock;
@@ -10,7 +13,7 @@ use crate::cli::record;
 use crate::engine::{self, RunState, StepState};
 use crate::model::run_dir::BEFORE_ROLLBACK;
 use crate::model::{Exit, RunDir, time};
-use crate::plan::action::BackupDatabase;
+use crate::plan::action::{BackupDatabase, Restore, RestoreDatabase};
 use crate::plan::{self, Action, Plan, charge};
 use crate::steps::{self, Failure, Planned, Step, World};
 
@@ -106,16 +109,20 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     if let Ok(document) = describe(&context, &run, &plan, &journal, Vec::new()) {
         write_reports(&context, &run, &plan, &journal, &document);
     }
-    let ended = match failures.is_empty() {
+    let elsewhere = env_files::on_the_target(&going);
+    let complete = failures.is_empty() && elsewhere.is_empty();
+    let ended = match complete {
         true => "rolled back",
         false => "incomplete",
     };
     care::audit(&context, &run, &plan, "cargo xtask rollback", ended)?;
-    if failures.is_empty() {
+    if complete {
         going.ask_application();
-        context
-            .terminal
-            .line("\nrolled back: the old instances are in charge, .env names them");
+        let ran = |step: &plan::PlannedStep| !matches!(&step.action, Action::Fence(fence) if !fence.ran());
+        context.terminal.line(match plan.steps.iter().all(ran) {
+            true => "\nrolled back: the old instances are in charge, .env names them",
+            false => "\nrolled back: .env and the old instances are as they were before the run; not all of them ran",
+        });
         if newer == Newer::Unknown {
             context.terminal.line(
                 "the target could not be asked: what is on it keeps its names, so that the next migration needs another \
@@ -130,6 +137,9 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         return Ok(Exit::RolledBack);
     }
     let mut message = String::from("rollback is incomplete; a person must look at:");
+    for what in &elsewhere {
+        message.push_str(&format!("\n  - {what}"));
+    }
     for (title, failure) in &failures {
         message.push_str(&format!("\n  - {title}: {}", failure.message));
         for hint in &failure.hints {
@@ -244,7 +254,7 @@ impl Going<'_> {
             _ => None,
         });
         let swapped = self.is_open(|action| matches!(action, Action::Swap(_)));
-        let (Some(restore), true) = (restored, swapped) else {
+        let (Some(asked), true) = (restored, swapped) else {
             return Ok(Newer::Nothing);
         };
         // The swap can only be undone on a target that runs.
@@ -255,17 +265,28 @@ impl Going<'_> {
                 changed = "the target was started to look, and runs; nothing else was changed";
             }
         });
-        if !self.is_open(|action| matches!(action, Action::Cutover(_))) {
-            return Ok(Newer::Nothing);
-        }
-        let looked = started.and_then(|()| steps::written_since(restore, &world));
+        let cut_over = self.is_open(|action| matches!(action, Action::Cutover(_)));
+        // Where the target took the place of an old instance, `.env` names it before the cutover.
+        let since = match cut_over {
+            true => "the cutover",
+            false => "the databases were put in place",
+        };
+        let options = CompareOptions {
+            // A swap that was cut off leaves our mark in it.
+            database_comment: cut_over,
+            ..CompareOptions::default()
+        };
+        let looked = started.and_then(|()| match cut_over {
+            true => steps::written_since(asked, &options, &world),
+            false => steps::written_since(&self.unfinished(asked, &world)?, &options, &world),
+        });
         let discard = self.args.discard_new_writes;
         let flag = format!("cargo xtask rollback {} --discard-new-writes", self.run.id);
         match looked {
             Ok(found) if found.is_empty() => {
                 self.context
                     .terminal
-                    .line("  nothing was written on the target since the cutover");
+                    .line(&format!("  nothing was written on the target since {since}"));
                 Ok(Newer::Nothing)
             }
             Ok(found) => {
@@ -287,11 +308,11 @@ impl Going<'_> {
             }
             Err(failure) if discard => {
                 self.context.terminal.line(&format!(
-                    "cannot tell what was written on the target since the cutover: {}",
+                    "cannot tell what was written on the target since {since}: {}",
                     failure.message
                 ));
-                let answers = restore.target.server(&self.context.vault);
-                let answers = answers.answers(&self.context.runner, &restore.maintenance_database);
+                let answers = asked.target.server(&self.context.vault);
+                let answers = answers.answers(&self.context.runner, &asked.maintenance_database);
                 Ok(if answers.is_ok() {
                     Newer::Rows
                 } else {
@@ -300,12 +321,42 @@ impl Going<'_> {
             }
             Err(failure) => {
                 let message = format!(
-                    "cannot tell what was written on the target since the cutover: {}\n{changed}",
+                    "cannot tell what was written on the target since {since}: {}\n{changed}",
                     failure.message
                 );
                 Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
             }
         }
+    }
+
+    /// The databases of a run that came to its swap and not to its cutover which others may have written to: those in place,
+    /// but for one whose schema was being upgraded, by us.
+    fn unfinished(&self, restore: &Restore, world: &World<'_>) -> Result<Restore, Failure> {
+        let mut restore = restore.clone();
+        let in_place = self.in_place(world)?;
+        restore
+            .databases
+            .retain(|database| in_place.contains(&database.name));
+        for (step, state) in self.plan.steps.iter().zip(&self.state.steps) {
+            if let Action::UpgradeSchema(schema) = &step.action
+                && *state != StepState::Pending
+                && !steps::is_recorded(self.run, &schema.name)?
+            {
+                restore.databases.retain(|database| database.name != schema.name);
+            }
+        }
+        Ok(restore)
+    }
+
+    /// The databases that this run put in place and that are there now.
+    fn in_place(&self, world: &World<'_>) -> Result<Vec<String>, Failure> {
+        let mut swaps = self.plan.steps.iter().filter_map(|step| match &step.action {
+            Action::Swap(swap) => Some(swap),
+            _ => None,
+        });
+        swaps
+            .next()
+            .map_or(Ok(Vec::new()), |swap| steps::in_place_now(swap, world))
     }
 
     /// Starts the target when somebody stopped it meanwhile; whether it did.
@@ -338,12 +389,21 @@ impl Going<'_> {
             _ => None,
         });
         let Some(restore) = restored else { return Ok(()) };
-        let databases = restore.databases.iter().map(|database| BackupDatabase {
-            name: database.name.clone(),
-            source_database: database.target_name.clone(),
-            reader: restore.target.clone(),
-            watched: false,
-        });
+        let world = world(self.context, self.run, "rollback")?;
+        let in_place = self
+            .in_place(&world)
+            .map_err(|failure| self.refuse(&failure.message))?;
+        let here = |database: &&RestoreDatabase| in_place.contains(&database.name);
+        let databases = restore
+            .databases
+            .iter()
+            .filter(here)
+            .map(|database| BackupDatabase {
+                name: database.name.clone(),
+                source_database: database.target_name.clone(),
+                reader: restore.target.clone(),
+                watched: false,
+            });
         let folder = self
             .run
             .path()

@@ -49,7 +49,8 @@ pub use failure::Failure;
 pub use fence::external::vouch_for_inside;
 pub use old_data::differs_from_backup;
 pub use orphans::clear as clear_orphans;
-pub use since::written_since;
+pub use since::{is_recorded, written_since};
+pub use swap::in_place_now;
 pub use write_probe::write_probe;
 
 /// What a step finds when it looks.

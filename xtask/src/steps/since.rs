@@ -14,6 +14,15 @@ pub(super) fn baseline_state(name: &str) -> String {
     format!("baseline-{name}")
 }
 
+/// Whether it was written down what a database held after its schema was upgraded.
+///
+/// # Errors
+/// When what was written down cannot be read.
+pub fn is_recorded(run: &RunDir, name: &str) -> anyhow::Result<bool> {
+    let recorded: Option<serde::de::IgnoredAny> = run.load(&baseline_state(name))?;
+    Ok(recorded.is_some())
+}
+
 /// The last manifest that was taken before anybody else could write.
 fn baseline(run: &RunDir, name: &str) -> anyhow::Result<Option<DatabaseManifest>> {
     match run.load(&baseline_state(name))? {
@@ -29,6 +38,7 @@ fn baseline(run: &RunDir, name: &str) -> anyhow::Result<Option<DatabaseManifest>
 /// When it cannot be told: an unknown is never "nothing was written".
 pub fn written_since(
     action: &Restore,
+    options: &CompareOptions,
     world: &World<'_>,
 ) -> Result<BTreeMap<String, Vec<Difference>>, Failure> {
     let server = action.target.server(world.vault);
@@ -48,10 +58,7 @@ pub fn written_since(
             MANIFEST_WORKERS,
             &|_| {},
         )?;
-        Ok((
-            name.clone(),
-            manifest::compare(&before, &now, &CompareOptions::default()),
-        ))
+        Ok((name.clone(), manifest::compare(&before, &now, options)))
     };
     let found = parallel(&action.databases, one)?;
     Ok(found

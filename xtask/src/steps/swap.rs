@@ -209,6 +209,22 @@ fn clear_mark(
     Ok(())
 }
 
+/// The databases whose real name belongs to what this run put there.
+///
+/// # Errors
+/// When the target does not answer.
+pub fn in_place_now(action: &Swap, world: &World<'_>) -> Result<Vec<String>, Failure> {
+    let server = action.target.server(world.vault);
+    let seen = facts::server(&world.runner, &server, &action.maintenance_database)?;
+    let mut names = Vec::new();
+    for database in &action.databases {
+        if in_place(&seen, database, world)? {
+            names.push(database.name.clone());
+        }
+    }
+    Ok(names)
+}
+
 /// Whether the real name belongs to the database that compared equal in this run.
 fn in_place(seen: &ServerFacts, database: &SwapDatabase, world: &World<'_>) -> Result<bool, Failure> {
     let compared = compared(world)?;
