@@ -1,7 +1,10 @@
 //! A run as its folder tells it: plan, journal, where it stands.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::Context as _;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::Ending;
 use crate::engine::{self, Entry, Journal, RunState, StepState};
@@ -74,7 +77,7 @@ fn read_whole(run: &RunDir) -> anyhow::Result<Option<(Plan, RunState)>> {
 /// When one of them is damaged, or gone while the run left traces.
 pub(super) fn documents<T: DeserializeOwned>(run: &RunDir) -> anyhow::Result<Option<(T, Vec<Entry>)>> {
     let entries = Journal::read(&run.journal())?;
-    let plan: Option<T> = read_json(&run.plan())?;
+    let plan: Option<Value> = read_json(&run.plan())?;
     match plan {
         _ if entries.is_empty() => match run.traces().first() {
             None => Ok(None),
@@ -85,8 +88,45 @@ pub(super) fn documents<T: DeserializeOwned>(run: &RunDir) -> anyhow::Result<Opt
             let context = || format!("failed to read {}", run.plan().display());
             let bytes = infra::files::read_regular(&run.plan()).with_context(context)?;
             Journal::check_plan(&entries, &bytes)?;
+            let plan = serde_json::from_value(here(run, plan));
+            let plan = plan.with_context(|| format!("failed to understand {}", run.plan().display()))?;
             Ok(Some((plan, entries)))
         }
+    }
+}
+
+/// A plan whose workspace was moved since, with the paths that lie in the workspace as they are now. What it kept (the backup, the
+/// previous bytes of `.env`) went along.
+fn here(run: &RunDir, mut plan: Value) -> Value {
+    let workspace = |folder: &Path| folder.ancestors().nth(ABOVE).map(Path::to_owned);
+    let planned = plan.get("folder").and_then(Value::as_str).map(PathBuf::from);
+    if let Some(planned) = planned
+        && planned != run.path()
+        && let (Some(old), Some(new)) = (workspace(&planned), workspace(run.path()))
+    {
+        move_paths(&mut plan, &old, &new);
+    }
+    plan
+}
+
+/// How far above a run's folder its workspace is: `.xtask/runs/<id>`.
+const ABOVE: usize = 3;
+
+/// Every text that is a path below `old`, to the same place below `new`.
+fn move_paths(value: &mut Value, old: &Path, new: &Path) {
+    match value {
+        Value::String(text) => {
+            if let Ok(rest) = Path::new(text.as_str()).strip_prefix(old) {
+                let moved = match rest.as_os_str().is_empty() {
+                    true => new.to_owned(),
+                    false => new.join(rest),
+                };
+                *text = moved.to_string_lossy().into_owned();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| move_paths(value, old, new)),
+        Value::Object(values) => values.values_mut().for_each(|value| move_paths(value, old, new)),
+        _ => {}
     }
 }
 
@@ -208,6 +248,21 @@ mod tests {
         refused(&run, "empty or gone");
         fs::remove_file(run.plan()).unwrap();
         refused(&run, "empty or gone");
+    }
+
+    #[test]
+    fn a_plan_of_a_workspace_that_was_moved_names_what_moved_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(&dir.path().join(".xtask/runs"), RunId::new());
+        let old = Path::new("/somewhere/else");
+        let folder = old.join(".xtask/runs").join(run.id.as_str());
+        let plan = serde_json::json!({ "folder": folder, "kept": folder.join("env/0.before"),
+            "env": "/somewhere/labeler/backend/.env", "beside": "/somewhere/elsewhere", "said": "cp /somewhere/else/x" });
+        let moved = here(&run, plan);
+        assert_eq!(moved["kept"], run.path().join("env/0.before").to_str().unwrap());
+        assert_eq!(moved["env"], "/somewhere/labeler/backend/.env");
+        assert_eq!(moved["beside"], "/somewhere/elsewhere");
+        assert_eq!(moved["said"], "cp /somewhere/else/x");
     }
 
     #[test]

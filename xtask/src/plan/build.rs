@@ -62,6 +62,7 @@ pub fn build(
     Ok(Plan {
         schema_version: 1,
         run: request.run.clone(),
+        folder: builder.folder.clone(),
         profile: loaded.profile.clone(),
         roles: request.roles,
         inputs: inputs(loaded, seen),

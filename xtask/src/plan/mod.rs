@@ -11,6 +11,7 @@ mod preflight;
 mod render;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,9 @@ pub struct Plan {
     pub schema_version: u32,
     /// The run.
     pub run: RunId,
+    /// The run's folder, when the plan was made: a workspace may be moved.
+    #[serde(default)]
+    pub folder: PathBuf,
     /// The profile.
     pub profile: String,
     /// How roles come over.

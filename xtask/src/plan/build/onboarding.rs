@@ -68,6 +68,7 @@ pub fn onboarding(
     Ok(Plan {
         schema_version: 1,
         run: wanted.run.clone(),
+        folder: builder.folder.clone(),
         profile: loaded.profile.clone(),
         roles: Roles::Unify,
         databases: loaded.settings.databases.keys().cloned().collect(),
