@@ -49,6 +49,15 @@ WITH objects (class, oid, kind, name, owner, acl, usual) AS (
   SELECT r.* FROM pg_roles r, here WHERE r.rolname !~ '^pg_' AND (r.oid = here.datdba
     OR EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
       AND (d.dbid = here.oid OR d.classid = 'pg_database'::regclass AND d.objid = here.oid)))
+), undumped AS (
+  -- What pg_dump leaves out though a person may have put rows there.
+  SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name, e.extname AS extension
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+  LEFT JOIN pg_extension e ON e.oid = d.refobjid
+  WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND pg_relation_size(c.oid) > 0
+    AND (e.oid IS NOT NULL AND NOT coalesce(c.oid = ANY (e.extconfig), false)
+      OR e.oid IS NULL AND n.nspname IN ('pg_catalog', 'information_schema'))
 )
 SELECT json_build_object(
   'name', current_database(),
@@ -56,7 +65,8 @@ SELECT json_build_object(
   'bytes', pg_database_size(current_database()),
   'relations', (
     SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+    WHERE (n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' OR c.oid IN (SELECT oid FROM undumped))
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')),
   'routines_and_types', (
     SELECT count(*) FROM (
@@ -77,6 +87,8 @@ SELECT json_build_object(
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')),
   'prepared_transactions', (SELECT coalesce(json_agg(gid ORDER BY gid), '[]'::json) FROM pg_prepared_xacts WHERE database = current_database()),
+  'undumped', (
+    SELECT coalesce(json_agg(json_build_object('table', name, 'extension', extension) ORDER BY name), '[]'::json) FROM undumped),
   'connection_limit', (SELECT datconnlimit FROM pg_database WHERE datname = current_database()),
   -- What other roles have here or for all databases, but for the one we log in as and those that policies name.
   'role_settings', (

@@ -1,6 +1,7 @@
 -- Every relation that holds rows, partitioned tables and foreign tables included: its kind, size, columns with the base
--- type that decides how a value is hashed and the function that prints it, and its primary key. Left out: system and temporary schemas, TOAST, and
--- members of extensions except their configuration tables (pg_dump dumps the rows that match `filter`).
+-- type that decides how a value is hashed and the function that prints it, and its primary key. Left out: what came with the server, temporary
+-- schemas and TOAST. Of an extension's configuration tables pg_dump dumps the rows that match `filter`, of its other members
+-- none: their rows count, so that a copy that lacks them is found.
 -- PostgreSQL 14 and later.
 WITH RECURSIVE base (typ, base, next, kind, output) AS (
     SELECT oid, oid, typbasetype, typtype, typoutput FROM pg_type
@@ -19,6 +20,7 @@ SELECT coalesce(jsonb_agg(jsonb_build_object(
     'name', c.relname,
     'kind', CASE
         WHEN config.oid IS NOT NULL THEN 'extension-config'
+        WHEN member.objid IS NOT NULL THEN 'extension-member'
         WHEN c.relkind = 'p' THEN 'partitioned'
         WHEN c.relkind = 'f' THEN 'foreign'
         WHEN c.relkind = 'm' THEN 'matview'
@@ -55,9 +57,10 @@ FROM pg_class AS c
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_am AS am ON am.oid = c.relam
 LEFT JOIN config ON config.oid = c.oid
+LEFT JOIN pg_depend AS member
+    ON member.classid = 'pg_class'::regclass AND member.objid = c.oid AND member.deptype = 'e'
 WHERE c.relkind IN ('r', 'p', 'm', 'f')
     AND c.relpersistence <> 't'
-    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-    AND (config.oid IS NOT NULL OR NOT EXISTS (
-        SELECT FROM pg_depend AS d
-        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'));
+    AND n.nspname <> 'pg_toast'
+    -- What came with the server; a person may have put more there.
+    AND (c.oid >= 16384 OR n.nspname NOT IN ('pg_catalog', 'information_schema'));

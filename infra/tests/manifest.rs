@@ -150,6 +150,52 @@ fn a_restored_copy_compares_equal_on_every_version() {
 }
 
 #[test]
+fn rows_that_no_dump_has_are_counted_and_missed() {
+    let installation = &installations()[0];
+    let cluster = TestCluster::start(installation, installation);
+    let database = cluster.database("undumped");
+    cluster.sql(
+        &database,
+        "CREATE TABLE public.adopted (id serial PRIMARY KEY); INSERT INTO adopted SELECT FROM generate_series(1, 20);
+         ALTER EXTENSION plpgsql ADD TABLE public.adopted; ALTER EXTENSION plpgsql ADD SEQUENCE public.adopted_id_seq;
+         CREATE TABLE information_schema.hidden AS SELECT generate_series(1, 5);",
+    );
+    let facts = infra::postgres::facts::database(&cluster.runner, &cluster.server, &database).unwrap();
+    let undumped: Vec<(&str, Option<&str>)> = facts
+        .undumped
+        .iter()
+        .map(|one| (one.table.as_str(), one.extension.as_deref()))
+        .collect();
+    assert_eq!(
+        undumped,
+        [
+            ("information_schema.hidden", None),
+            ("public.adopted", Some("plpgsql"))
+        ]
+    );
+    assert!(
+        !facts.is_empty(),
+        "a database with such rows is never dropped as empty"
+    );
+    let expected = take(&cluster, &database);
+    let archive = cluster.dump(&database, None).unwrap();
+    let copy = cluster.database("copy");
+    cluster.restore(&copy, archive.path());
+    let found = compare(&expected, &take(&cluster, &copy), &RESTORED);
+    let found = sentences(&found);
+    for missing in [
+        "table information_schema.hidden with 5 rows is missing",
+        "extension table public.adopted with 20 rows is missing",
+        "sequence public.adopted_id_seq",
+    ] {
+        assert!(
+            found.iter().any(|said| said.contains(missing)),
+            "{missing}: {found:#?}"
+        );
+    }
+}
+
+#[test]
 fn damage_is_found_and_named() {
     let (cluster, database) = nasty();
     let expected = take(&cluster, &database);

@@ -107,6 +107,15 @@ pub struct RoleEntry {
     pub createrole: bool,
 }
 
+/// A table whose rows are in no dump.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undumped {
+    /// Its whole name.
+    pub table: String,
+    /// The extension that it is a member of, and no configuration table; `None`: it lies in a system schema.
+    pub extension: Option<String>,
+}
+
 /// One database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseFacts {
@@ -131,6 +140,9 @@ pub struct DatabaseFacts {
     /// Transactions that are prepared and neither committed nor rolled back: their rows are in no dump.
     #[serde(default)]
     pub prepared_transactions: Vec<String>,
+    /// Tables with rows that pg_dump leaves out.
+    #[serde(default)]
+    pub undumped: Vec<Undumped>,
     /// Settings of other roles than the one that asks and those that policies name (`ALTER ROLE .. SET`), as
     /// `role: setting`.
     #[serde(default)]
@@ -162,6 +174,7 @@ impl DatabaseFacts {
             extensions: BTreeMap::new(),
             owners: Vec::new(),
             prepared_transactions: Vec::new(),
+            undumped: Vec::new(),
             role_settings: Vec::new(),
             connection_limit: 0,
             tablespaces: BTreeMap::new(),

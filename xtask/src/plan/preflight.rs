@@ -46,6 +46,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         origin::beside,
         instances::source_logins,
         instances::prepared_transactions,
+        instances::undumped,
         instances::left_behind,
         instances::target_port,
         instances::target_server,

@@ -98,6 +98,8 @@ pub enum TableKind {
     Matview,
     /// A table of an extension whose rows (some or all) belong to the user.
     ExtensionConfig,
+    /// Another table of an extension: no dump has its rows.
+    ExtensionMember,
 }
 
 /// The rows of one table.

@@ -77,6 +77,7 @@ fn healthy() -> World {
         extensions: BTreeMap::new(),
         owners: vec!["admin".to_owned()],
         prepared_transactions: Vec::new(),
+        undumped: Vec::new(),
         role_settings: Vec::new(),
         connection_limit: -1,
         tablespaces: BTreeMap::new(),

@@ -1,5 +1,8 @@
 //! Old instances, the new one, and Redis.
 
+use infra::postgres::facts::Undumped;
+use infra::postgres::quote;
+
 use super::{Case, external};
 use crate::config::{Control, Settings};
 use crate::model::Finding;
@@ -161,6 +164,33 @@ pub(super) fn prepared_transactions(case: &Case<'_>, findings: &mut Vec<Finding>
                     gid.replace('\'', "''")
                 )),
             );
+        }
+    }
+}
+
+/// Rows that pg_dump leaves out. What an extension made itself its installation makes again: only the comparison can tell.
+pub(super) fn undumped(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for (name, source) in &case.seen.sources {
+        let tables = source.database.iter().flat_map(|database| &database.undumped);
+        for Undumped { table, extension } in tables {
+            let id = format!("source.{name}.undumped");
+            findings.push(match extension {
+                Some(extension) => Finding::warning(
+                    id,
+                    format!("{table} of {name} belongs to extension {extension} and holds rows, which no dump has"),
+                )
+                .wanted("rows that the extension makes itself; the run ends at the comparison where they are others")
+                .hint(format!(
+                    "ALTER EXTENSION {} DROP TABLE {table};  -- makes it a table like any other, in {name}",
+                    quote::ident(extension)
+                )),
+                None => Finding::error(
+                    id,
+                    format!("{table} of {name} lies in a system schema and holds rows, which no dump has: they would be lost"),
+                )
+                .wanted("rows in schemas of your own only")
+                .hint(format!("ALTER TABLE {table} SET SCHEMA public;  -- in {name}")),
+            });
         }
     }
 }

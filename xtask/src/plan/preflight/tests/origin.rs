@@ -280,3 +280,26 @@ fn tablespaces_are_told_and_refused_where_the_reader_does_not_see_them() {
             json!([{ "volume": "fast", "source": "", "destination": "/mnt" }]);
     });
 }
+
+#[test]
+fn rows_that_no_dump_has_are_refused_or_told() {
+    let holds = |extension: Value| {
+        move |world: &mut Value| {
+            world["sources"]["labeler"]["database"]["undumped"] =
+                json!([{ "table": "public.adopted", "extension": extension }]);
+        }
+    };
+    error(
+        "source.labeler.undumped",
+        &["they would be lost", "SET SCHEMA public"],
+        holds(Value::Null),
+    );
+    warning(
+        "source.labeler.undumped",
+        &[
+            "extension pg_trgm",
+            "ALTER EXTENSION \"pg_trgm\" DROP TABLE public.adopted",
+        ],
+        holds(json!("pg_trgm")),
+    );
+}
