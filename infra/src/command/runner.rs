@@ -45,6 +45,24 @@ impl Output {
     }
 }
 
+/// The last lines of what a program said. What it calls an error is among them, however much it quotes after that.
+fn tail(lines: &[&str]) -> String {
+    let (before, last) = lines.split_at(lines.len().saturating_sub(TAIL_LINES));
+    let error = match last.iter().any(|line| is_error(line)) {
+        true => None,
+        false => before.iter().rfind(|line| is_error(line)),
+    };
+    let shown: Vec<&str> = error.into_iter().chain(last).copied().collect();
+    shown.join("\n")
+}
+
+/// Whether a program calls this an error, as PostgreSQL's do.
+fn is_error(line: &str) -> bool {
+    ["error:", "ERROR:", "FATAL:"]
+        .iter()
+        .any(|word| line.contains(word))
+}
+
 /// Runs commands. Clones share secrets, interrupt flag and log.
 #[derive(Clone, Debug, Default)]
 pub struct Runner {
@@ -314,7 +332,7 @@ impl Runner {
             .map(str::trim_end)
             .filter(|line| !line.is_empty())
             .collect();
-        let tail = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+        let tail = tail(&lines);
         // A command ended by our own interrupt is not a fault of the command.
         if self.interrupt.is_set() {
             return CommandError::Interrupted {
@@ -359,5 +377,27 @@ impl Runner {
             // The log helps people; a full disk must show in the step's own work, not here.
             let _ = writeln!(log, "{now} {line}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_shown_however_much_a_program_quotes_after_it() {
+        let quoted: Vec<String> = (0..40).map(|n| format!("line {n} of the query")).collect();
+        let error = "pg_dump: error: query failed: ERROR:  no equivalent in encoding \"LATIN1\"";
+        let lines: Vec<&str> = [error]
+            .into_iter()
+            .chain(quoted.iter().map(String::as_str))
+            .collect();
+        let tail = tail(&lines);
+        assert!(
+            tail.starts_with(error) && tail.ends_with("line 39 of the query"),
+            "{tail}"
+        );
+        assert_eq!(tail.lines().count(), TAIL_LINES + 1);
+        assert_eq!(super::tail(&[error]), error);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader};
 use std::time::Instant;
 
-use super::{Runner, TAIL_LINES, TICK};
+use super::{Runner, TAIL_LINES, TICK, is_error};
 use crate::command::{Cmd, CommandError};
 
 impl Runner {
@@ -41,16 +41,22 @@ impl Runner {
 
     /// The last lines of what a program says, redacted; all of it goes to the log, and to `on_line`.
     fn last_lines(&self, said: io::PipeReader, mut on_line: impl FnMut(&str)) -> VecDeque<String> {
-        let mut tail = VecDeque::new();
+        let (mut tail, mut error) = (VecDeque::new(), None);
         for_each_line(said, |line| {
             let line = self.redactor.redact_output(line);
             self.write_log(&line);
             on_line(&line);
             if tail.len() == TAIL_LINES {
-                tail.pop_front();
+                error = tail
+                    .pop_front()
+                    .filter(|line: &String| is_error(line))
+                    .or(error.take());
             }
             tail.push_back(line);
         });
+        if let Some(error) = error {
+            tail.push_front(error);
+        }
         tail
     }
 
