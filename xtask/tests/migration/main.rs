@@ -24,6 +24,7 @@ mod external;
 mod facts;
 mod failures;
 mod killed_containers;
+mod late;
 #[path = "../../../infra/tests/support/left_out.rs"]
 #[expect(clippy::print_stdout, reason = "a test says what it left out")]
 mod left_out;
