@@ -306,6 +306,8 @@ impl Going<'_> {
                 message.push_str(&format!("\ngoing back would leave that behind; {changed}"));
                 Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
             }
+            // Nobody but us was told of the target yet.
+            Err(_) if !cut_over && !env_files::any_on_the_target(self) => Ok(Newer::Nothing),
             Err(failure) if discard => {
                 self.context.terminal.line(&format!(
                     "cannot tell what was written on the target since {since}: {}",

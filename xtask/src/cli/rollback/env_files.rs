@@ -26,7 +26,26 @@ pub(super) fn on_the_target(going: &Going<'_>) -> Vec<String> {
     .collect()
 }
 
-/// The keys that say where the databases of the run are.
+/// Whether a `.env` file names the target for any database: before the cutover too, where the target took the place of an old
+/// instance. A file that cannot be read counts as one.
+pub(super) fn any_on_the_target(going: &Going<'_>) -> bool {
+    let databases = places(going);
+    let mut files = going.plan.steps.iter().flat_map(|step| match &step.action {
+        Action::Cutover(cutover) => cutover.files.as_slice(),
+        _ => &[],
+    });
+    files.any(|file| match std::fs::read(&file.path) {
+        Ok(bytes) => {
+            let document = Document::parse(bytes);
+            databases
+                .chunks(2)
+                .any(|place| all_planned(file, &document, place))
+        }
+        Err(_) => true,
+    })
+}
+
+/// The keys that say where the databases of the run are: host and port of each.
 fn places(going: &Going<'_>) -> Vec<String> {
     let databases = &going.context.loaded.settings.databases;
     let taken = databases
@@ -37,15 +56,17 @@ fn places(going: &Going<'_>) -> Vec<String> {
         .collect()
 }
 
+/// Whether a file that is not as it was when the plan was made names the target for all databases.
 fn names_the_target(file: &EnvFile, places: &[String]) -> bool {
     let Ok(bytes) = std::fs::read(&file.path) else {
         return false;
     };
-    if infra::files::sha256_bytes(&bytes) == file.sha256 {
-        return false;
-    }
-    let document = Document::parse(bytes);
-    places.iter().all(|key| {
+    infra::files::sha256_bytes(&bytes) != file.sha256 && all_planned(file, &Document::parse(bytes), places)
+}
+
+/// Whether each of these keys has the value that the cutover writes.
+fn all_planned(file: &EnvFile, document: &Document, keys: &[String]) -> bool {
+    keys.iter().all(|key| {
         let planned = file.changes.iter().find(|change| change.key == *key);
         let Some(EnvValue::Plain(planned)) = planned.map(|change| &change.value) else {
             return false;
