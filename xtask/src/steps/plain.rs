@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use infra::postgres::manifest;
+use infra::postgres::manifest::{self, DatabaseManifest, TableKind};
 use infra::postgres::{Script, facts};
 use serde_json::{Value, json};
 
@@ -103,11 +103,34 @@ pub(super) fn apply(action: &RestorePlain, world: &World<'_>) -> Result<Value, F
             wrong.join("\n  ")
         )));
     }
+    let without = without_rows(&found, action);
+    if !without.is_empty() {
+        world.progress.warn(&format!(
+            "the dump says nothing of the rows of {}: pg_dump was told to leave them out, or somebody took them out; the tables are \
+             empty now",
+            without.join(", ")
+        ));
+    }
     let seen = facts::database(&world.runner, &server, &incoming)?;
     let rows: u64 = found.tables.values().map(|table| table.rows).sum();
     remember(world, &database.name, seen.oid)?;
     world.run.save(&restored_state(&database.name), &found)?;
     Ok(json!({ "name": database.name, "rows": rows, "tables": found.tables.len() }))
+}
+
+/// Tables that are empty though the dump does not say so: pg_dump writes a `COPY` also for a table without rows. Rows that come by
+/// `INSERT` are not counted.
+fn without_rows<'a>(found: &'a DatabaseManifest, action: &RestorePlain) -> Vec<&'a str> {
+    let filled = [TableKind::Ordinary, TableKind::Partition, TableKind::Unlogged];
+    found
+        .tables
+        .iter()
+        .filter(|(name, table)| {
+            let told = action.rows.contains_key(*name) || action.rows.is_empty();
+            filled.contains(&table.kind) && table.rows == 0 && !told
+        })
+        .map(|(name, _)| name.as_str())
+        .collect()
 }
 
 pub(super) fn verify(action: &RestorePlain, world: &World<'_>) -> Result<(), Failure> {
