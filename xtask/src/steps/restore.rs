@@ -1,6 +1,7 @@
 //! Restore into incoming databases, compare each with its manifest, and remember which ones compared equal.
 
 mod expected;
+mod given_over;
 mod mappings;
 mod privileges;
 mod settings;
@@ -145,6 +146,7 @@ fn one(
     }
     restored?;
     apply_settings(action, &server, database, &backup, world)?;
+    given_over::give(action, &server, database, world)?;
     hand_over(action, &server, database, world)?;
     apply_privileges(action, &server, database, &backup, world)?;
     let analyze = Script::new("ANALYZE;");
