@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use infra::command::shell_word;
+
 use super::Case;
 use crate::model::{Finding, time};
 use crate::observe::{MappingSeen, Named, NamedSeen, SourceSeen, SourceState};
@@ -118,7 +120,8 @@ fn which(
         // Another database's old container: there `.env` cannot be right.
         Some(other) if is_anothers(other) => None,
         Some(other) => Some(format!(
-            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"{other}\"]'"
+            "cargo xtask migrate --set {}",
+            shell_word(&format!("databases.{name}.source.containers=[\"{other}\"]"))
         )),
         None if named.here => Some(format!(
             "cargo xtask migrate --set 'databases.{name}.source.containers=[\"NAME\"]'"
@@ -208,7 +211,8 @@ fn other_database(case: &Case<'_>, name: &str, source: &SourceSeen, named: &Name
         )
         .wanted("one and the same: the rows that the application uses are the ones to move")
         .hint(format!(
-            "cargo xtask migrate --set databases.{name}.source.database={said}"
+            "cargo xtask migrate --set {}",
+            shell_word(&format!("databases.{name}.source.database={said}"))
         ))
         .at(&named.file, key.lines.last().copied().unwrap_or(0))
     })

@@ -149,6 +149,20 @@ fn another_database_of_the_instance_in_env_than_the_one_that_is_moved_is_refused
 }
 
 #[test]
+fn a_database_whose_name_a_shell_would_take_apart_is_quoted_in_the_line_to_paste() {
+    let odd = r#"Us-ers "q" é's"#;
+    error(
+        "source.labeler.other-database",
+        &[r#"hint: cargo xtask migrate --set 'databases.labeler.source.database=Us-ers "q" é'\''s'"#],
+        |world| {
+            named(json!("found"))(world);
+            world["env_files"][0]["mappings"]["labeler"]["name"]["value"] = json!(odd);
+            world["sources"]["labeler"]["server"] = server(160_014, &["labeler", odd]);
+        },
+    );
+}
+
+#[test]
 fn other_databases_of_an_old_instance_are_named_with_what_they_hold() {
     warning(
         "source.labeler.beside",
