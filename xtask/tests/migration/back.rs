@@ -300,12 +300,40 @@ fn a_backup_that_holds_other_than_its_manifest_names_is_not_intact() {
     created.ends(0);
     let list = workspace.xtask(&["backup", "list"]);
     assert!(list.ends(0).stdout.contains(path.as_ref()) && !list.stdout.contains("not complete"));
+    a_backup_is_of_the_place_that_env_names(workspace);
     workspace.stop("platform");
     workspace
         .xtask(&["backup", "create"])
         .ends(20)
         .says("that one does not run")
         .says("hint: cargo xtask backup create --only labeler,users");
+}
+
+/// Another database or another instance than the application uses is never backed up without a word.
+#[track_caller]
+fn a_backup_is_of_the_place_that_env_names(workspace: &Workspace) {
+    let env = workspace.env_bytes();
+    let other = workspace.source("users", &env);
+    ask(&other, "users", "CREATE DATABASE \"other users\"");
+    let with = |key: &str, value: &str| {
+        let set = format!("{key}={value}");
+        let file = workspace.env_file();
+        workspace
+            .xtask(&["env", "set", &file.to_string_lossy(), &set])
+            .ends(0);
+        let ran = workspace.xtask(&["backup", "create"]);
+        write(&workspace.env_file(), &env);
+        ran
+    };
+    with("USER_DB_NAME", "other users")
+        .ends(20)
+        .says("error[source.users.other-database]: .env names database other users for users")
+        .says("cargo xtask backup create --set 'databases.users.source.database=other users'");
+    with("LABELER_DB_PORT", &read_env(&env, "USER_DB_PORT"))
+        .ends(20)
+        .says("error[source.labeler.elsewhere]")
+        .says("hint: cargo xtask backup create --set databases.labeler.source.data=PATH");
+    ask(&other, "users", "DROP DATABASE \"other users\"");
 }
 
 #[test]
