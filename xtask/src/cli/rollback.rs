@@ -1,6 +1,7 @@
 //! `cargo xtask rollback`
 
 mod others;
+mod set_aside;
 
 use super::confirm::confirm;
 use super::context::lock;
@@ -258,17 +259,20 @@ impl Going<'_> {
         if !self.is_open(|action| matches!(action, Action::Cutover(_))) {
             return Ok(Newer::Nothing);
         }
-        let looked = started.and_then(|()| steps::written_since(restore, &world));
+        let looked = started.and_then(|()| {
+            let aside = set_aside::since(self, restore)?;
+            Ok((steps::written_since(restore, &world)?, aside))
+        });
         let discard = self.args.discard_new_writes;
         let flag = format!("cargo xtask rollback {} --discard-new-writes", self.run.id);
         match looked {
-            Ok(found) if found.is_empty() => {
+            Ok((found, aside)) if found.is_empty() && aside.is_empty() => {
                 self.context
                     .terminal
                     .line("  nothing was written on the target since the cutover");
                 Ok(Newer::Nothing)
             }
-            Ok(found) => {
+            Ok((found, aside)) => {
                 let mut message = String::from("the target holds what the old instances do not have:");
                 for (database, differences) in &found {
                     for difference in differences.iter().take(SHOWN) {
@@ -278,12 +282,19 @@ impl Going<'_> {
                         message.push_str(&format!("\n  {database}: and {} more", differences.len() - SHOWN));
                     }
                 }
+                for aside in &aside {
+                    message.push_str(&format!("\n  {aside}"));
+                }
                 if discard {
                     self.context.terminal.line(&message);
                     return Ok(Newer::Rows);
                 }
                 message.push_str(&format!("\ngoing back would leave that behind; {changed}"));
-                Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
+                let server = restore.target.server(&self.context.vault);
+                let look = aside.first().map(|aside| server.connect_hint(&aside.name));
+                let ending = Ending::new(Exit::Preconditions, message);
+                let ending = look.into_iter().fold(ending, Ending::hint);
+                Err(ending.hint(flag).into())
             }
             Err(failure) if discard => {
                 self.context.terminal.line(&format!(

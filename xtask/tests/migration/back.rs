@@ -215,16 +215,28 @@ fn a_later_restore_counts_as_written_since_and_stays_where_it_is() {
         .unwrap()
         .to_string_lossy()
         .into_owned();
+    // Written between the cutover and the restore.
+    ask(&workspace.target(), "labeler", NEW_ROW);
     let restore = ["restore", &id, "--database", "labeler", "--yes"];
     workspace.xtask(&restore).ends(20).says("--set-aside-existing");
     workspace
         .xtask(&[&restore[..], &["--set-aside-existing"]].concat())
         .ends(0);
     let restored = workspace.oids()["labeler"];
+    let names = workspace.oids().into_keys();
+    let aside = names
+        .into_iter()
+        .find(|name| name.starts_with("labeler__before_"))
+        .unwrap();
     workspace
         .xtask(&["rollback", "--yes"])
         .ends(20)
         .says("the target holds what the old instances do not have")
+        .says(&format!(
+            "labeler: set aside since the cutover with what was written until then, database {aside}, "
+        ))
+        .says(&format!("-d {aside}"))
+        .says("--discard-new-writes")
         .says("nothing was changed");
     workspace.stop("target");
     workspace
@@ -241,9 +253,9 @@ fn a_later_restore_counts_as_written_since_and_stays_where_it_is() {
         oids["labeler"], restored,
         "what the restore put there is somebody's, and stays"
     );
-    assert!(
-        oids.keys().any(|name| name.starts_with("labeler__before_")),
-        "{oids:?}"
+    assert_eq!(
+        ask(&workspace.target(), &aside, "SELECT id FROM written_since"),
+        "1"
     );
     assert!(oids.contains_key(&format!("users__undone_{id}")), "{oids:?}");
 }
