@@ -465,3 +465,31 @@ fn dumps_made_by_hand_are_restored_and_what_is_no_plain_dump_is_named() {
     let server = workspace.target();
     assert!(server.answers(&runner(), "by_hand").is_ok());
 }
+
+#[test]
+fn a_database_without_what_the_template_gives_comes_over_and_is_restored_without_it() {
+    let rehearsal = Rehearsal::local("bare");
+    let workspace = &rehearsal.workspace;
+    let env = workspace.env_bytes();
+    for (database, sql) in [
+        ("users", "ALTER SCHEMA public RENAME TO \"Our App\""),
+        ("users", "ALTER DATABASE users SET search_path = \"Our App\""),
+        ("users", "DROP EXTENSION plpgsql"),
+        ("platform", "ALTER SCHEMA public RENAME TO app"),
+        ("platform", "ALTER DATABASE platform SET search_path = app"),
+    ] {
+        ask(&workspace.source(database, &env), database, sql);
+    }
+    let only = ["migrate", "--yes", "--only", "users,platform", "--json"];
+    let document = workspace.xtask(&only).ends(0).json();
+    let run = document["run"].as_str().unwrap();
+    workspace
+        .xtask(&["restore", run, "--database", "users", "--into", "copy", "--yes"])
+        .ends(0);
+    let left = "SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'public') \
+                || '/' || (SELECT count(*) FROM pg_extension WHERE extname = 'plpgsql')";
+    for (database, holds) in [("users", "0/0"), ("copy", "0/0"), ("platform", "0/1")] {
+        assert_eq!(ask(&workspace.target(), database, left), holds, "{database}");
+    }
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+}
