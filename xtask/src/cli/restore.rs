@@ -1,6 +1,7 @@
 //! `cargo xtask restore`
 
 mod by_hand;
+mod ownership;
 
 use std::path::{Path, PathBuf};
 
@@ -62,7 +63,12 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
         by_hand::is_known(&context, &args.database)?;
     }
     may_take_the_name(&context, &target_name, &run)?;
-    let restore = plan(&context, args, &path, &target_name, &run);
+    let mut restore = plan(&context, args, &path, &target_name, &run);
+    for database in &mut restore.databases {
+        if let Some(owner) = ownership::inherited(server, &target_name) {
+            owner.clone_into(&mut database.owner);
+        }
+    }
     let action = if path.is_file() {
         by_hand::action(&context, server, restore.clone(), &path)?
     } else {
@@ -90,7 +96,9 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
     let command = "restore BACKUP --database DB";
     care::confirm_target(&context, command, args.confirm_target.as_deref())?;
     run.create()?;
-    execute(&context, &run, &steps, &target_name)
+    let exit = execute(&context, &run, &steps, &target_name)?;
+    ownership::tell_who_is_shut_out(&context, &seen, &args.database, &target_name);
+    Ok(exit)
 }
 
 /// Names that no restored database may take: none at all, and those of databases that every instance has.
@@ -210,6 +218,7 @@ fn plan(context: &Context, args: &RestoreArgs, folder: &Path, target_name: &str,
             left_out: Vec::new(),
             template: None,
             extensions_there: Vec::new(),
+            given_over: false,
         }],
         target,
         maintenance_database: settings.target.maintenance_database.clone(),
@@ -307,6 +316,14 @@ fn archive_action(
         database.left_out = carried.left_out;
         database.template = carried.template;
         database.extensions_there = carried.extensions_there;
+        database.given_over = ownership::needs_superuser(
+            &context.runner,
+            &target,
+            &restore.maintenance_database,
+            server,
+            source,
+            &database.owner,
+        )?;
     }
     restore.unprivileged = !server.superuser;
     Ok(Action::Restore(restore))

@@ -2,6 +2,7 @@
 
 mod env_files;
 mod others;
+mod set_aside;
 
 use infra::postgres::manifest::CompareOptions;
 
@@ -277,19 +278,25 @@ impl Going<'_> {
             ..CompareOptions::default()
         };
         let looked = started.and_then(|()| match cut_over {
-            true => steps::written_since(asked, &options, &world),
-            false => steps::written_since(&self.unfinished(asked, &world)?, &options, &world),
+            true => {
+                let aside = set_aside::since(self, asked)?;
+                Ok((steps::written_since(asked, &options, &world)?, aside))
+            }
+            false => {
+                let unfinished = self.unfinished(asked, &world)?;
+                Ok((steps::written_since(&unfinished, &options, &world)?, Vec::new()))
+            }
         });
         let discard = self.args.discard_new_writes;
         let flag = format!("cargo xtask rollback {} --discard-new-writes", self.run.id);
         match looked {
-            Ok(found) if found.is_empty() => {
+            Ok((found, aside)) if found.is_empty() && aside.is_empty() => {
                 self.context
                     .terminal
                     .line(&format!("  nothing was written on the target since {since}"));
                 Ok(Newer::Nothing)
             }
-            Ok(found) => {
+            Ok((found, aside)) => {
                 let mut message = String::from("the target holds what the old instances do not have:");
                 for (database, differences) in &found {
                     for difference in differences.iter().take(SHOWN) {
@@ -299,12 +306,19 @@ impl Going<'_> {
                         message.push_str(&format!("\n  {database}: and {} more", differences.len() - SHOWN));
                     }
                 }
+                for aside in &aside {
+                    message.push_str(&format!("\n  {aside}"));
+                }
                 if discard {
                     self.context.terminal.line(&message);
                     return Ok(Newer::Rows);
                 }
                 message.push_str(&format!("\ngoing back would leave that behind; {changed}"));
-                Err(Ending::new(Exit::Preconditions, message).hint(flag).into())
+                let server = asked.target.server(&self.context.vault);
+                let look = aside.first().map(|aside| server.connect_hint(&aside.name));
+                let ending = Ending::new(Exit::Preconditions, message);
+                let ending = look.into_iter().fold(ending, Ending::hint);
+                Err(ending.hint(flag).into())
             }
             // Nobody but us was told of the target yet.
             Err(_) if !cut_over && !env_files::any_on_the_target(self) => Ok(Newer::Nothing),

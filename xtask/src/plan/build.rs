@@ -19,7 +19,7 @@ pub(in crate::plan) use onboarding::held;
 pub use onboarding::{Onboarding, onboarding};
 
 /// What the person asked for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The run this plan is for.
     pub run: RunId,

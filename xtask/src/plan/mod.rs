@@ -19,7 +19,9 @@ use crate::model::RunId;
 
 pub use action::Action;
 pub use build::{Onboarding, Parts, Request, build, env_block, inputs, onboarding, shown, socket_dir};
-pub use preflight::{nothing_to_do, onboarding as preflight_onboarding, onto_itself, preflight};
+pub use preflight::{
+    another_place, nothing_to_do, onboarding as preflight_onboarding, onto_itself, preflight,
+};
 pub use render::render;
 
 /// Id of the step that pulls the platform's checkout.

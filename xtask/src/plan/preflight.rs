@@ -9,7 +9,7 @@ mod origin;
 mod repositories;
 
 use crate::config::Settings;
-use crate::model::Finding;
+use crate::model::{Finding, Severity};
 use crate::observe::{Observed, SourceState};
 
 use super::{Request, charge};
@@ -66,6 +66,28 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         check(&case, &mut findings);
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+/// What forbids reading a database where the settings say, although its old instance is in charge: `.env` names another
+/// place. `command` is what the lines to paste begin with, instead of a migration.
+pub fn another_place(seen: &Observed, settings: &Settings, name: &str, command: &str) -> Vec<Finding> {
+    let request = Request::default();
+    let case = Case {
+        seen,
+        settings,
+        request: &request,
+    };
+    let mut findings = Vec::new();
+    origin::named(&case, &mut findings);
+    findings.extend(origin::besides_the_target(&case, name));
+    let about = format!("source.{name}.");
+    findings.retain(|finding| finding.severity == Severity::Error && finding.id.starts_with(&about));
+    for hint in findings.iter_mut().flat_map(|finding| &mut finding.hints) {
+        if let Some(rest) = hint.strip_prefix("cargo xtask migrate ") {
+            *hint = format!("{command} {rest}");
+        }
+    }
     findings
 }
 

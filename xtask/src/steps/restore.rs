@@ -1,9 +1,11 @@
 //! Restore into incoming databases, compare each with its manifest, and remember which ones compared equal.
 
 mod expected;
+mod given_over;
 mod mappings;
 mod privileges;
 mod settings;
+mod template;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +21,7 @@ use self::expected::{expected, forget};
 use self::mappings::hand_over;
 use self::privileges::apply_privileges;
 use self::settings::apply_settings;
+use self::template::Lacking;
 use super::backup::watch;
 use super::incoming::{create_incoming, drop_incoming};
 use super::{Failure, Probe, World, incoming, parallel, roles, target};
@@ -132,7 +135,12 @@ fn one(
             locale: wanted.locale.as_deref(),
         },
     );
-    create_incoming(action, &server, &incoming, &create, world)?;
+    let lacking = Lacking::of(&wanted, action.unprivileged, seen);
+    let create = || {
+        create_incoming(action, &server, &incoming, &create, world)?;
+        lacking.drop(action, &server, database, world)
+    };
+    create()?;
     let mut restored = restore_watched(action, database, action.jobs, wanted.bytes, world);
     if action.jobs > 1 && restored.as_ref().is_err_and(deadlocked) {
         world.progress.warn(&format!(
@@ -140,11 +148,12 @@ fn one(
             database.name
         ));
         drop_incoming(action, &server, &incoming, world)?;
-        create_incoming(action, &server, &incoming, &create, world)?;
+        create()?;
         restored = restore_watched(action, database, 1, wanted.bytes, world);
     }
     restored?;
     apply_settings(action, &server, database, &backup, world)?;
+    given_over::give(action, &server, database, world)?;
     hand_over(action, &server, database, world)?;
     apply_privileges(action, &server, database, &backup, world)?;
     let analyze = Script::new("ANALYZE;");
@@ -163,6 +172,7 @@ fn one(
             forget(&mut found, "extension", extension);
         }
     }
+    lacking.overlook(&mut found);
     // Our own mark; the swap puts the source's comment in its place.
     if found.comment.as_deref() == Some(action.mark().as_str()) {
         found.comment.clone_from(&wanted.comment);

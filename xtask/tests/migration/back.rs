@@ -215,16 +215,28 @@ fn a_later_restore_counts_as_written_since_and_stays_where_it_is() {
         .unwrap()
         .to_string_lossy()
         .into_owned();
+    // Written between the cutover and the restore.
+    ask(&workspace.target(), "labeler", NEW_ROW);
     let restore = ["restore", &id, "--database", "labeler", "--yes"];
     workspace.xtask(&restore).ends(20).says("--set-aside-existing");
     workspace
         .xtask(&[&restore[..], &["--set-aside-existing"]].concat())
         .ends(0);
     let restored = workspace.oids()["labeler"];
+    let names = workspace.oids().into_keys();
+    let aside = names
+        .into_iter()
+        .find(|name| name.starts_with("labeler__before_"))
+        .unwrap();
     workspace
         .xtask(&["rollback", "--yes"])
         .ends(20)
         .says("the target holds what the old instances do not have")
+        .says(&format!(
+            "labeler: set aside since the cutover with what was written until then, database {aside}, "
+        ))
+        .says(&format!("-d {aside}"))
+        .says("--discard-new-writes")
         .says("nothing was changed");
     workspace.stop("target");
     workspace
@@ -241,9 +253,9 @@ fn a_later_restore_counts_as_written_since_and_stays_where_it_is() {
         oids["labeler"], restored,
         "what the restore put there is somebody's, and stays"
     );
-    assert!(
-        oids.keys().any(|name| name.starts_with("labeler__before_")),
-        "{oids:?}"
+    assert_eq!(
+        ask(&workspace.target(), &aside, "SELECT id FROM written_since"),
+        "1"
     );
     assert!(oids.contains_key(&format!("users__undone_{id}")), "{oids:?}");
 }
@@ -300,12 +312,40 @@ fn a_backup_that_holds_other_than_its_manifest_names_is_not_intact() {
     created.ends(0);
     let list = workspace.xtask(&["backup", "list"]);
     assert!(list.ends(0).stdout.contains(path.as_ref()) && !list.stdout.contains("not complete"));
+    a_backup_is_of_the_place_that_env_names(workspace);
     workspace.stop("platform");
     workspace
         .xtask(&["backup", "create"])
         .ends(20)
         .says("that one does not run")
         .says("hint: cargo xtask backup create --only labeler,users");
+}
+
+/// Another database or another instance than the application uses is never backed up without a word.
+#[track_caller]
+fn a_backup_is_of_the_place_that_env_names(workspace: &Workspace) {
+    let env = workspace.env_bytes();
+    let other = workspace.source("users", &env);
+    ask(&other, "users", "CREATE DATABASE \"other users\"");
+    let with = |key: &str, value: &str| {
+        let set = format!("{key}={value}");
+        let file = workspace.env_file();
+        workspace
+            .xtask(&["env", "set", &file.to_string_lossy(), &set])
+            .ends(0);
+        let ran = workspace.xtask(&["backup", "create"]);
+        write(&workspace.env_file(), &env);
+        ran
+    };
+    with("USER_DB_NAME", "other users")
+        .ends(20)
+        .says("error[source.users.other-database]: .env names database other users for users")
+        .says("cargo xtask backup create --set 'databases.users.source.database=other users'");
+    with("LABELER_DB_PORT", &read_env(&env, "USER_DB_PORT"))
+        .ends(20)
+        .says("error[source.labeler.elsewhere]")
+        .says("hint: cargo xtask backup create --set databases.labeler.source.data=PATH");
+    ask(&other, "users", "DROP DATABASE \"other users\"");
 }
 
 #[test]
@@ -442,4 +482,32 @@ fn dumps_made_by_hand_are_restored_and_what_is_no_plain_dump_is_named() {
         .ends(0);
     let server = workspace.target();
     assert!(server.answers(&runner(), "by_hand").is_ok());
+}
+
+#[test]
+fn a_database_without_what_the_template_gives_comes_over_and_is_restored_without_it() {
+    let rehearsal = Rehearsal::local("bare");
+    let workspace = &rehearsal.workspace;
+    let env = workspace.env_bytes();
+    for (database, sql) in [
+        ("users", "ALTER SCHEMA public RENAME TO \"Our App\""),
+        ("users", "ALTER DATABASE users SET search_path = \"Our App\""),
+        ("users", "DROP EXTENSION plpgsql"),
+        ("platform", "ALTER SCHEMA public RENAME TO app"),
+        ("platform", "ALTER DATABASE platform SET search_path = app"),
+    ] {
+        ask(&workspace.source(database, &env), database, sql);
+    }
+    let only = ["migrate", "--yes", "--only", "users,platform", "--json"];
+    let document = workspace.xtask(&only).ends(0).json();
+    let run = document["run"].as_str().unwrap();
+    workspace
+        .xtask(&["restore", run, "--database", "users", "--into", "copy", "--yes"])
+        .ends(0);
+    let left = "SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'public') \
+                || '/' || (SELECT count(*) FROM pg_extension WHERE extname = 'plpgsql')";
+    for (database, holds) in [("users", "0/0"), ("copy", "0/0"), ("platform", "0/1")] {
+        assert_eq!(ask(&workspace.target(), database, left), holds, "{database}");
+    }
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
 }

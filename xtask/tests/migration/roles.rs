@@ -1,8 +1,8 @@
 //! `--only`, `--roles preserve`, and databases that exist already.
 
-use infra::postgres::facts;
+use infra::postgres::{Server, facts};
 
-use super::support::{Rehearsal, ask, read_env, runner};
+use super::support::{Rehearsal, Workspace, ask, read_env, runner};
 
 #[test]
 fn preserve_brings_the_role_with_its_password_and_only_leaves_the_others_alone() {
@@ -75,6 +75,55 @@ fn preserve_brings_the_role_with_its_password_and_only_leaves_the_others_alone()
         assert!(seen.is_empty(), "{database} was moved");
     }
     assert!(!workspace.runs_now("labeler"));
+    let run = document["run"].as_str().unwrap();
+    a_restored_database_belongs_to_whom_the_one_before_it_belonged(workspace, &as_application, run);
+}
+
+/// What takes the place of a database that the application's login owns is its own as well, and the login is told where it
+/// is shut out.
+#[track_caller]
+fn a_restored_database_belongs_to_whom_the_one_before_it_belonged(
+    workspace: &Workspace,
+    application: &Server,
+    run: &str,
+) {
+    let flags = ["--database", "labeler", "--set-aside-existing", "--yes"];
+    let restore = |backup: &str| workspace.xtask(&[&["restore", backup], &flags[..]].concat());
+    let alter =
+        "BEGIN; ALTER TABLE datasets ADD COLUMN probe int; ROLLBACK; SELECT count(*) > 0 FROM datasets";
+    let is_its_own = || {
+        assert_eq!(
+            workspace.target_facts().databases["labeler"].owner,
+            "labeler_user"
+        );
+        assert!(ask(application, "labeler", alter).ends_with('t'));
+    };
+    restore(run).ends(0).never_says("restore.labeler.login");
+    is_its_own();
+
+    // The owner could not make this, and gets it nevertheless.
+    ask(
+        &workspace.target(),
+        "labeler",
+        "CREATE PUBLICATION everything FOR ALL TABLES",
+    );
+    let taken = workspace.xtask(&["backup", "create", "--only", "labeler", "--json"]);
+    let taken = taken.ends(0).json();
+    restore(taken["path"].as_str().unwrap())
+        .ends(0)
+        .says("it was restored as admin and given to labeler_user")
+        .never_says("restore.labeler.login");
+    is_its_own();
+
+    ask(
+        &workspace.target(),
+        "postgres",
+        "ALTER DATABASE labeler OWNER TO admin",
+    );
+    restore(run)
+        .ends(0)
+        .says("warning[restore.labeler.login]: .env names labeler_user for labeler, and that role may not read ")
+        .says("hint: cargo xtask doctor --fix --only permission-denied");
 }
 
 #[test]

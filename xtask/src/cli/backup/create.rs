@@ -9,11 +9,12 @@ use super::{ELSEWHERE, look};
 use crate::cli::context::lock;
 use crate::cli::output::out_line;
 use crate::cli::{Context, Ending, Global, migrate, refuse};
-use crate::config::Access;
+use crate::config::{Access, Settings};
 use crate::model::backup::DatabaseBackup;
-use crate::model::{Exit, RunDir, RunId, time};
+use crate::model::{Exit, Finding, RunDir, RunId, time};
+use crate::observe::Observed;
 use crate::plan::action::{Backup, BackupDatabase};
-use crate::plan::{Action, PlannedStep, charge};
+use crate::plan::{self, Action, PlannedStep, charge};
 use crate::steps::{Planned, Step};
 
 /// Back up the databases where they are served now: on the old instances, or on the target after the cutover
@@ -41,6 +42,11 @@ pub(super) fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit>
     let id = RunId::new();
     let (mut databases, mut findings) = (Vec::new(), Vec::new());
     for name in settings.databases.keys().filter(|name| wanted(&args.only, name)) {
+        let elsewhere = another_place(&seen, settings, name);
+        if !elsewhere.is_empty() {
+            findings.extend(elsewhere);
+            continue;
+        }
         match charge::in_charge(&seen, settings, name, id.as_str()) {
             Ok(charged) => databases.push(BackupDatabase {
                 name: name.clone(),
@@ -103,6 +109,14 @@ pub(super) fn create(global: &Global, args: &CreateArgs) -> anyhow::Result<Exit>
         out_line(document["path"].as_str().unwrap_or_default())?;
     }
     Ok(Exit::Ok)
+}
+
+/// Why the rows of the old instance that was found are not those that the application uses.
+fn another_place(seen: &Observed, settings: &Settings, name: &str) -> Vec<Finding> {
+    match charge::names_target(seen, settings, name) {
+        Some(false) => plan::another_place(seen, settings, name, "cargo xtask backup create"),
+        _ => Vec::new(),
+    }
 }
 
 /// Removes what a backup that failed left, when no archive in it is whole: nobody could use it. Its logs are in the message.

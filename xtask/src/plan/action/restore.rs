@@ -60,6 +60,10 @@ pub struct RestoreDatabase {
     /// Extensions that the copy brings along.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions_there: Vec<String>,
+    /// Restore as the superuser that logs in and give everything to the owner afterwards: it holds what the owner could
+    /// not make.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_over: bool,
 }
 
 /// The comment that marks a database as belonging to an unfinished run.
@@ -147,7 +151,8 @@ impl Restore {
     /// The role that makes what is restored, when it is not the one that logs in: what we make for another role must be
     /// its own from the start.
     pub fn acts_as<'a>(&self, database: &'a RestoreDatabase) -> Option<&'a str> {
-        (self.roles == Roles::Unify && database.owner != self.target.user).then_some(database.owner.as_str())
+        (self.roles == Roles::Unify && database.owner != self.target.user && !database.given_over)
+            .then_some(database.owner.as_str())
     }
 
     /// The archive's own list of its entries.

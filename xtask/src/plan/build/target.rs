@@ -123,6 +123,7 @@ impl Builder<'_> {
                 left_out: carried.left_out,
                 template: carried.template,
                 extensions_there: carried.extensions_there,
+                given_over: false,
             }
         });
         Restore {

@@ -113,7 +113,8 @@ fn absent(case: &Case<'_>, name: &str, seen: &SourceSeen) -> Finding {
     // Asked for by name, it must be there; otherwise only the required ones must.
     if database.required || !case.request.only.is_empty() {
         Finding::error(id, found).hint(format!(
-            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"{container}\"]'"
+            "cargo xtask migrate --set {}",
+            infra::command::shell_word(&format!("databases.{name}.source.containers=[\"{container}\"]"))
         ))
     } else {
         Finding::warning(id, found).wanted(format!("{name} is left as it is on the target"))

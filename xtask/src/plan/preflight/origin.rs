@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use infra::command::shell_word;
+
 use super::Case;
 use crate::model::{Finding, time};
 use crate::observe::{MappingSeen, Named, NamedSeen, SourceSeen, SourceState};
@@ -118,7 +120,8 @@ fn which(
         // Another database's old container: there `.env` cannot be right.
         Some(other) if is_anothers(other) => None,
         Some(other) => Some(format!(
-            "cargo xtask migrate --set 'databases.{name}.source.containers=[\"{other}\"]'"
+            "cargo xtask migrate --set {}",
+            shell_word(&format!("databases.{name}.source.containers=[\"{other}\"]"))
         )),
         None if named.here => Some(format!(
             "cargo xtask migrate --set 'databases.{name}.source.containers=[\"NAME\"]'"
@@ -171,6 +174,41 @@ fn edited(case: &Case<'_>, name: &str, source: &SourceSeen, named: &NamedSeen) -
         .wanted("the old instance, as the place whose rows are the newest")
 }
 
+/// `.env` names the target, where the database lies already, but not as the settings do: which rows are meant?
+pub(super) fn besides_the_target(case: &Case<'_>, name: &str) -> Option<Finding> {
+    let source = case.seen.sources.get(name)?;
+    let named = source.named.as_ref()?;
+    let there = case.seen.target.databases.get(name)?;
+    if named.what != Named::Target || !there.facts.has_content() {
+        return None;
+    }
+    let keys = mapping(case, name, &named.file)?;
+    let (target, database) = (&case.settings.target, &case.settings.databases[name].name);
+    let said = keys.name.value.as_deref().unwrap_or_default();
+    let word = |key: &str, value: &str| shell_word(&format!("{key}={value}"));
+    Some(
+        Finding::error(
+            format!("source.{name}.besides-target"),
+            format!(
+                ".env names database {said} of the target, {}, for {name}; the settings name database {database} at {}:{} \
+                 there, and {} as the old instance",
+                named.place,
+                target.host,
+                target.port,
+                source.state.in_words()
+            ),
+        )
+        .wanted("one and the same: the rows that the application uses are the ones to keep")
+        .hint(format!(
+            "cargo xtask env set {} {} {}",
+            infra::command::shell_path(&named.file),
+            word(&keys.host.key, &target.host),
+            word(&keys.name.key, database)
+        ))
+        .at(&named.file, keys.name.lines.last().copied().unwrap_or(0)),
+    )
+}
+
 /// Nothing on this machine says where a container that is gone was reached.
 fn unproven(name: &str, source: &SourceSeen, named: &NamedSeen) -> Option<Finding> {
     if matches!(source.state, SourceState::SeveralVolumes(_)) {
@@ -208,7 +246,8 @@ fn other_database(case: &Case<'_>, name: &str, source: &SourceSeen, named: &Name
         )
         .wanted("one and the same: the rows that the application uses are the ones to move")
         .hint(format!(
-            "cargo xtask migrate --set databases.{name}.source.database={said}"
+            "cargo xtask migrate --set {}",
+            shell_word(&format!("databases.{name}.source.database={said}"))
         ))
         .at(&named.file, key.lines.last().copied().unwrap_or(0))
     })

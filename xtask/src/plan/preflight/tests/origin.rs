@@ -149,6 +149,59 @@ fn another_database_of_the_instance_in_env_than_the_one_that_is_moved_is_refused
 }
 
 #[test]
+fn a_database_whose_name_a_shell_would_take_apart_is_quoted_in_the_line_to_paste() {
+    let odd = r#"Us-ers "q" é's"#;
+    error(
+        "source.labeler.other-database",
+        &[r#"hint: cargo xtask migrate --set 'databases.labeler.source.database=Us-ers "q" é'\''s'"#],
+        |world| {
+            named(json!("found"))(world);
+            world["env_files"][0]["mappings"]["labeler"]["name"]["value"] = json!(odd);
+            world["sources"]["labeler"]["server"] = server(160_014, &["labeler", odd]);
+        },
+    );
+}
+
+#[test]
+fn a_backup_of_another_place_than_the_one_in_env_is_refused_with_lines_of_its_own() {
+    let of = |change: &dyn Fn(&mut Value)| {
+        let mut world = world();
+        change(&mut world);
+        let found = another_place(&seen(world), &settings(), "labeler", "cargo xtask backup create");
+        found
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_eq!(of(&named(json!("found"))), "");
+    let text = of(&named(json!({ "elsewhere": "mine" })));
+    for words in [
+        "error[source.labeler.elsewhere]",
+        "hint: cargo xtask backup create --set ",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in {text}");
+    }
+    let moved = |world: &mut Value| {
+        named(json!("target"))(world);
+        world["env_files"][0]["mappings"]["labeler"]["name"]["value"] = json!("labeler_v2");
+    };
+    assert_eq!(of(&moved), "", "nothing of it is on the target");
+    let text = of(&|world| {
+        moved(world);
+        world["target"]["databases"]["labeler"] = json!({ "facts": database("labeler", 3), "revisions": [] });
+    });
+    assert!(
+        text.contains("error[source.labeler.besides-target]: .env names database labeler_v2 of the target"),
+        "{text}"
+    );
+    assert!(
+        text.contains("LABELER_DB_HOST=localhost LABELER_DB_NAME=labeler"),
+        "{text}"
+    );
+}
+
+#[test]
 fn other_databases_of_an_old_instance_are_named_with_what_they_hold() {
     warning(
         "source.labeler.beside",
