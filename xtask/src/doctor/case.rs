@@ -60,6 +60,11 @@ impl<'a> Case<'a> {
         charge::names_target(&self.seen.seen, self.settings(), name) == Some(true)
     }
 
+    /// What decides about the newest run of a database, where that is in the middle.
+    pub(super) fn decisions(&self, name: &str) -> Vec<String> {
+        self.past.get(name).map(Past::decisions).unwrap_or_default()
+    }
+
     /// Whether some `.env` file says where some database is.
     ///
     /// # Errors
