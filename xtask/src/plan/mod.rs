@@ -21,6 +21,9 @@ pub use build::{Onboarding, Parts, Request, build, env_block, inputs, onboarding
 pub use preflight::{nothing_to_do, onboarding as preflight_onboarding, onto_itself, preflight};
 pub use render::render;
 
+#[cfg(test)]
+pub(crate) use preflight::tests as worlds;
+
 /// Id of the step that pulls the platform's checkout.
 pub const PULL: &str = "pull";
 /// Id of the step that fetches images.

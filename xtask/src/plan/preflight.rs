@@ -102,4 +102,4 @@ pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

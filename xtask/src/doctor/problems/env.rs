@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
+use infra::docker::Container as Seen;
+
 use crate::doctor::act::{Act, Container, StartCluster, Verb};
 use crate::doctor::{Case, Diagnosis, Examined, Fix, Past, Problem, Proof};
-use crate::observe::{Held, LoginSeen, SourceState};
+use crate::observe::{Held, Holder, LoginSeen, SourceState};
 use crate::plan::{Action, Roles};
 
 pub(in crate::doctor) const OLD_PORT: Problem = Problem {
@@ -37,7 +39,8 @@ pub(in crate::doctor) const OLD_STOPPED: Problem = Problem {
     causes: "Somebody stopped the old instance before a migration, or after a rollback. The target may have a database of the same name, even \
              one with tables: it does not have the data. The doctor reads the newest migration's journal, and compares the target with the \
              newest complete backup.",
-    repair: "Starts the old instance; going back stops it. `.env` stays as it is. While a migration is neither at its end nor taken back, nothing \
+    repair: "Starts the old instance; going back stops it. `.env` stays as it is. Where the target, or somebody else, runs in its place, \
+             the lines are shown that stop the one and start the other. While a migration is neither at its end nor taken back, nothing \
              is started: `cargo xtask migrate --resume` or `cargo xtask rollback` decides. Nor where the cutover stands and the old instance was \
              started since: rows written to it are not on the target, and a person decides which of the two goes on.",
     proof: &[
@@ -333,9 +336,45 @@ fn serves_another(state: &SourceState, port: u16) -> bool {
     }
 }
 
+/// The old instance shared the target's place, and the target is not what `.env` means there.
+fn displaced(case: &Case<'_>, name: &str, old: &Seen) -> Diagnosis {
+    let target = &case.settings().target;
+    let place = format!("{}:{}", target.host, target.port);
+    let why = match case.past.get(name) {
+        Some(Past::RolledBack(run)) => format!("run {run} was rolled back"),
+        _ => "no migration has moved it".to_owned(),
+    };
+    let diagnosis = Diagnosis::error(
+        name,
+        format!(
+            ".env names {place} for {name}, the place of its old instance: container {} does not run, and its volume holds the rows",
+            old.name
+        ),
+    )
+    .evidence([format!("the target does not have them: {why}")])
+    .wanted(format!("container {}, running", old.name));
+    let start = infra::docker::start(&old.name).to_string();
+    match &case.seen.seen.target.port_holder {
+        None => {
+            let act = Act::Container(Container::new(Verb::Start, old.name.clone()));
+            diagnosis.fix(Some(Fix::new(
+                format!("start the old instance of {name}"),
+                vec![act],
+            )))
+        }
+        Some(Holder::Container(holder)) => diagnosis.hint(format!("docker stop {holder}")).hint(start),
+        Some(process) => diagnosis
+            .evidence([format!("port {} belongs to {process}", target.port)])
+            .hint(format!("{start}  # once that process has ended")),
+    }
+}
+
 fn old_stopped(case: &Case<'_>) -> Examined {
     case.env_speaks()?;
-    let mut found = Vec::new();
+    let names = case.settings().databases.keys();
+    let mut found: Vec<Diagnosis> = names
+        .filter_map(|name| Some(displaced(case, name, case.old_in_charge(name)?)))
+        .collect();
     for (name, login, has) in silent(case) {
         let (Err(lack), true) = (has, left(case, name)) else {
             continue;

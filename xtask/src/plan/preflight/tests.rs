@@ -11,7 +11,7 @@ use crate::model::{RunId, Severity};
 use crate::plan::Roles;
 
 /// A container as `docker inspect` shows it.
-fn container(name: &str, status: &str) -> Value {
+pub(crate) fn container(name: &str, status: &str) -> Value {
     json!({
         "id": format!("id-of-{name}"), "name": name, "image": "postgres:16-alpine", "status": status,
         "health": null, "restart": "unless-stopped", "mounts": [], "ports": {}, "address": "172.17.0.2",
@@ -19,7 +19,7 @@ fn container(name: &str, status: &str) -> Value {
     })
 }
 
-fn server(version: u32, databases: &[&str]) -> Value {
+pub(crate) fn server(version: u32, databases: &[&str]) -> Value {
     let entry = json!({
         "oid": 1, "owner": "admin", "encoding": "UTF8", "collate": "C", "ctype": "C",
         "allow_connections": true, "bytes": 1, "sessions": 0,
@@ -35,7 +35,7 @@ fn server(version: u32, databases: &[&str]) -> Value {
     })
 }
 
-fn database(name: &str, relations: u64) -> Value {
+pub(crate) fn database(name: &str, relations: u64) -> Value {
     json!({
         "name": name, "oid": 1, "bytes": 1000, "relations": relations, "routines_and_types": 0,
         "large_objects": 0, "schemas": 0, "extensions": {}, "owners": ["admin"], "has_alembic_version": true,
@@ -46,7 +46,7 @@ fn key(name: &str, value: Option<&str>, line: usize) -> Value {
     json!({ "key": name, "value": value, "lines": [line], "placeholder": false })
 }
 
-fn mapping(prefix: &str, port: &str, name: &str, first_line: usize) -> Value {
+pub(crate) fn mapping(prefix: &str, port: &str, name: &str, first_line: usize) -> Value {
     json!({
         "host": key(&format!("{prefix}_HOST"), Some("localhost"), first_line),
         "port": key(&format!("{prefix}_PORT"), Some(port), first_line + 1),
@@ -65,7 +65,7 @@ fn source(container_name: &str, name: &str) -> Value {
 }
 
 /// The guide's world before the migration, with nothing wrong in it.
-fn world() -> Value {
+pub(crate) fn world() -> Value {
     // Checks of folders ask the file system; this one is there on every machine.
     let here = env!("CARGO_MANIFEST_DIR");
     json!({
