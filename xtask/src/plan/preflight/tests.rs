@@ -401,6 +401,29 @@ fn a_port_taken_by_others_names_the_container_or_process_and_one_of_ours_is_no_f
     assert_eq!(ours, []);
 }
 
+#[test]
+fn an_old_instance_in_the_targets_place_comes_along_and_is_not_stopped_by_hand() {
+    let mut world = world();
+    world["sources"].as_object_mut().unwrap().remove("platform");
+    let asked = Request {
+        only: vec!["labeler".to_owned(), "users".to_owned()],
+        ..request()
+    };
+    let found = preflight(&seen(world), &settings(), &asked);
+    let [port] = found.as_slice() else {
+        panic!("not one finding: {found:#?}")
+    };
+    assert_eq!(port.id, "target.port");
+    assert!(port.found.contains("whose place the target takes"), "{port}");
+    assert_eq!(
+        port.hints,
+        [
+            "cargo xtask migrate",
+            "cargo xtask migrate --only labeler,users,platform"
+        ]
+    );
+}
+
 /// A target that runs with these databases.
 fn running_target(world: &mut Value, databases: &[&str]) {
     world["target"]["running"] = json!(true);
