@@ -94,9 +94,12 @@ pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
         && wanted.iter().all(|name| on_target(name))
         && wanted.iter().filter(|name| must(name)).all(there);
     done.then(|| {
+        let names: Vec<&str> = wanted.iter().map(|name| name.as_str()).collect();
         format!(
-            "every .env file names {}:{} and the databases are there",
-            target.host, target.port
+            "every .env file names {}:{} for {}, and what was to move is there",
+            target.host,
+            target.port,
+            names.join(", ")
         )
     })
 }

@@ -606,7 +606,18 @@ fn there_is_nothing_to_do_only_when_env_databases_and_old_instances_all_say_so()
         change(&mut world);
         nothing_to_do(&seen(world), &settings())
     };
-    assert!(why(&|_| {}).is_some());
+    assert_eq!(
+        why(&|_| {}).unwrap(),
+        "every .env file names localhost:5432 for labeler, platform, users, and what was to move is there"
+    );
+    let alone = why(&|world| {
+        world["sources"]
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| name == "platform");
+        world["env_files"][0]["mappings"]["labeler"] = mapping("LABELER_DB", "5435", "labeler", 30);
+    });
+    assert!(alone.unwrap().contains("names localhost:5432 for platform, and"));
     assert_eq!(nothing_to_do(&seen(world()), &settings()), None, "before");
     let env = |world: &mut Value, key: &str, value: &str| {
         world["env_files"][0]["mappings"]["labeler"][key]["value"] = json!(value);
