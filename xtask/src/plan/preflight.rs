@@ -36,6 +36,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         repositories::docker,
         repositories::pull,
         repositories::labeler,
+        repositories::stack,
         repositories::python,
         repositories::alembic,
         environment::env_files,

@@ -227,6 +227,80 @@ fn missing_checkouts_and_environments_say_where_they_were_looked_for() {
     });
 }
 
+/// What the platform's Compose files make of the target, with one change.
+fn stack(field: &'static str, value: Value) -> impl Fn(&mut Value) {
+    move |world| {
+        let mut service = json!({
+            "name": "postgres", "line": 5, "container": "platform-postgres", "image": "postgres:16-alpine", "user": "admin",
+            "ports": [5432], "host_network": false,
+        });
+        service[field] = value.clone();
+        let stack =
+            json!({ "file": "docker-compose.yml", "services": ["postgres", "redis"], "target": service });
+        world["platform"]["stack"] = json!({ "Ok": stack });
+    }
+}
+
+#[test]
+fn a_stack_that_cannot_become_the_target_is_told_before_anything_stops() {
+    assert_eq!(findings(stack("line", json!(5))), []);
+    assert_eq!(findings(stack("container", json!(null))), []);
+    error(
+        "platform.compose",
+        &[
+            "docker-compose.override.yml: line 3: no mapping",
+            "compose.readable",
+        ],
+        |world| {
+            let why = "docker-compose.override.yml: line 3: no mapping";
+            world["platform"]["stack"] = json!({ "Err": { "line": 1, "why": why } });
+        },
+    );
+    error(
+        "platform.target",
+        &[
+            "target.container is platform-postgres, but service postgres has mine",
+            "docker-compose.yml:5",
+            "cargo xtask migrate --set target.container=mine",
+        ],
+        stack("container", json!("mine")),
+    );
+    error(
+        "platform.target",
+        &[
+            "target.port is 5432, but service postgres has 5440",
+            "--set target.port=5440",
+        ],
+        stack("ports", json!([5440])),
+    );
+    error(
+        "platform.target",
+        &["target.port is 5432, but service postgres has none"],
+        stack("ports", json!([])),
+    );
+    error(
+        "platform.target",
+        &[
+            "target.service is postgres, which docker-compose.yml does not define",
+            "one of db",
+        ],
+        |world| {
+            let stack = json!({ "file": "docker-compose.yml", "services": ["db"], "target": null });
+            world["platform"]["stack"] = json!({ "Ok": stack });
+        },
+    );
+    warning(
+        "platform.target",
+        &["target.image is postgres:16-alpine"],
+        stack("image", json!("postgres:17")),
+    );
+    let on_the_host = findings(|world| {
+        stack("ports", json!([]))(world);
+        world["platform"]["stack"]["Ok"]["target"]["host_network"] = json!(true);
+    });
+    assert_eq!(on_the_host, []);
+}
+
 #[test]
 fn alembic_histories_that_do_not_fit_the_data_name_both_revisions() {
     error(
