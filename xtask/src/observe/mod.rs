@@ -31,7 +31,7 @@ use crate::model::Finding;
 pub use application::RunningApplication;
 pub use checkup::{Checkup, Inside, LoginSeen, SCARCE, look_for_problems};
 pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile, read_config};
-pub use docker::DockerSeen;
+pub use docker::{DockerSeen, in_the_place_of};
 pub use env::{EnvSeen, KeySeen, MappingSeen, is_placeholder, is_template, learn_config, learn_kept};
 pub use kept_rows::Held;
 #[cfg(test)]
