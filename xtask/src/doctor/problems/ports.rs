@@ -78,6 +78,11 @@ fn conflict(case: &Case<'_>) -> Examined {
     let Some(holder) = taken(case) else {
         return Ok(Vec::new());
     };
+    // The port is the old instance's, and the problem of that one names who has it.
+    let mut names = case.settings().databases.keys();
+    if names.any(|name| case.old_in_charge(name).is_some()) {
+        return Ok(Vec::new());
+    }
     let found = Diagnosis::error(
         target.port.to_string(),
         format!(

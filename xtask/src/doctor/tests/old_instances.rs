@@ -168,6 +168,23 @@ fn an_old_instance_whose_place_is_free_is_started_and_not_the_target() {
 }
 
 #[test]
+fn whoever_else_has_the_place_of_an_old_instance_makes_room_for_it_and_not_for_the_target() {
+    let mut world = world();
+    stop(&mut world["target"]["container"]);
+    world["target"]["running"] = json!(false);
+    world["target"]["server"] = json!(null);
+    world["target"]["databases"] = json!({});
+    world["target"]["port_holder"] = json!({ "container": "web" });
+    let found = found(world, Some(Past::RolledBack(RUN.to_owned())));
+    assert!(!found.contains_key("port-conflict"), "{found:#?}");
+    let stopped = lines(&found["old-instance-stopped"][0]);
+    assert_eq!(
+        stopped,
+        ["docker stop web".to_owned(), format!("docker start {OLD}")]
+    );
+}
+
+#[test]
 fn a_run_in_the_middle_comes_before_a_restore() {
     let (resume, back) = (
         format!("cargo xtask migrate --resume {RUN}"),
