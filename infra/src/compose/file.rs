@@ -27,6 +27,8 @@ pub struct Service {
     pub builds: bool,
     /// `container_name`.
     pub container_name: Option<Located>,
+    /// `network_mode`; on the host's own network nothing is published.
+    pub network_mode: Option<Located>,
     /// Ports it publishes on the host. Those that Docker chooses itself are not among them.
     pub ports: Vec<Published>,
     /// Its environment.

@@ -66,7 +66,8 @@ pub fn read_with_override(path: &Path, text: &str, lookup: Lookup<'_>) -> Result
     Ok(built(path, &drafts, lookup))
 }
 
-/// The file that Compose lays over this one by itself: one beside it, when it found this one by itself too.
+/// The file that Compose lays over this one by itself: one beside it, when it found this one by itself too. A folder or a link that
+/// leads nowhere counts: Compose stops at it.
 pub fn override_of(path: &Path) -> Option<PathBuf> {
     let found = path
         .file_name()
@@ -74,7 +75,7 @@ pub fn override_of(path: &Path) -> Option<PathBuf> {
     OVERRIDES
         .iter()
         .map(|name| path.with_file_name(name))
-        .find(|over| found && over.is_file())
+        .find(|over| found && over.symlink_metadata().is_ok())
 }
 
 /// Lays what a later file says of a service over what is known of it.

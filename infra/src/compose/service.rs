@@ -54,6 +54,7 @@ pub(super) fn service(draft: &Draft, lookup: Lookup<'_>) -> Service {
         image: located("image"),
         builds: last("build").is_some_and(|(_, node)| node.kind != Kind::Null),
         container_name: located("container_name"),
+        network_mode: located("network_mode"),
         health_check: health_check(since(layers, "healthcheck")),
         ..Service::default()
     };

@@ -4,6 +4,7 @@ use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::config::Control;
 use crate::model::Finding;
 use crate::observe::{Holder, InstanceSeen};
+use crate::plan::charge;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -64,11 +65,16 @@ fn container(case: &Case<'_>) -> Looked {
     };
     let mut findings = Vec::new();
     if container.status != "running" {
-        findings.push(
-            error(format!("container {} is {}", container.name, container.status))
-                .wanted("running")
-                .hint(format!("docker start {}", container.name)),
-        );
+        let finding =
+            error(format!("container {} is {}", container.name, container.status)).wanted("running");
+        findings.push(match old_in_place(case, seen) {
+            // It could not start, and the port has the finding that says what to do.
+            Some(old) if case.moved => {
+                finding.wanted(format!("it in the place of container {}", old.container))
+            }
+            Some(old) => not_moved(finding, &old),
+            None => finding.hint(format!("docker start {}", container.name)),
+        });
     } else if let Some(health) = container.health.as_deref().filter(|health| *health != "healthy") {
         findings.push(
             error(format!("container {} is {health}", container.name))
@@ -77,6 +83,29 @@ fn container(case: &Case<'_>) -> Looked {
         );
     }
     Ok(findings)
+}
+
+/// An old instance that serves the target's port.
+struct OldInPlace<'a> {
+    container: &'a str,
+    database: &'a str,
+}
+
+fn old_in_place<'a>(case: &Case<'a>, seen: &'a InstanceSeen) -> Option<OldInPlace<'a>> {
+    let Some(Holder::Container(container)) = &seen.target.port_holder else {
+        return None;
+    };
+    let database = case.settings().old_container_of(container)?;
+    Some(OldInPlace { container, database })
+}
+
+/// Before the data has moved the old instance is the one in charge: it is not to be stopped by hand.
+fn not_moved(finding: Finding, old: &OldInPlace<'_>) -> Finding {
+    let wanted = format!(
+        "the target, once the data has moved: until then container {}, the old instance of {}, is in charge",
+        old.container, old.database
+    );
+    finding.wanted(wanted).hint("cargo xtask migrate")
 }
 
 fn port(case: &Case<'_>) -> Looked {
@@ -107,6 +136,9 @@ fn port(case: &Case<'_>) -> Looked {
             ))),
         };
     }
+    if let Some(old) = old_in_place(case, seen) {
+        return Ok(vec![port_of_the_old(case, &old)]);
+    }
     match (holder, &seen.target.container) {
         (Holder::Container(name), _) if *name == target.container => Ok(Vec::new()),
         (Holder::Container(name), _) => wanted(
@@ -131,6 +163,25 @@ fn port(case: &Case<'_>) -> Looked {
             target.port, target.container
         ))),
     }
+}
+
+fn port_of_the_old(case: &Case<'_>, old: &OldInPlace<'_>) -> Finding {
+    let target = &case.settings().target;
+    let OldInPlace { container, database } = old;
+    if !case.moved {
+        let text = format!(
+            "port {} belongs to container {container}, the old instance of {database}: the data has not been moved yet",
+            target.port
+        );
+        return not_moved(error(text), old);
+    }
+    let text = format!(
+        "port {} belongs to container {container}, the old instance of {database}, which may hold newer rows",
+        target.port
+    );
+    let finding = error(text).wanted(format!("the target on port {}", target.port));
+    let lines = charge::old_or_target(case.settings(), container);
+    lines.into_iter().fold(finding, Finding::hint)
 }
 
 fn answers(case: &Case<'_>) -> Looked {

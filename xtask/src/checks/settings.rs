@@ -3,6 +3,7 @@
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
 use crate::config::{Control, Origin};
 use crate::model::Finding;
+use crate::observe::StackSeen;
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -78,46 +79,12 @@ fn target(case: &Case<'_>) -> Looked {
         return Err(NotLooked::because("the target is not started through Compose"));
     }
     let compose = super::compose::platform(case)?;
-    let Some(service) = compose
-        .services
-        .iter()
-        .find(|service| service.name == target.service)
-    else {
-        let names: Vec<&str> = compose.services.iter().map(|s| s.name.as_str()).collect();
-        let finding = error(format!(
-            "target.service is {}, which {} does not define",
-            target.service,
-            compose.path.display()
-        ))
-        .wanted(format!("one of {}", names.join(", ")));
-        return Ok(vec![place(case, finding, "target.service")]);
-    };
-    let mut findings = Vec::new();
-    let mut differ = |setting: &str, wanted: &str, found: Option<&str>| {
-        let Some(found) = found.filter(|found| *found != wanted) else {
-            return;
-        };
-        let finding = error(format!(
-            "{setting} is {wanted}, but service {} has {found}",
-            service.name
-        ))
-        .wanted(format!("the same in {}:{}", compose.path.display(), service.line));
-        findings.push(place(case, finding, setting));
-    };
-    let text = |located: &Option<infra::compose::file::Located>| located.as_ref().map(|l| l.text.clone());
-    differ(
-        "target.container",
-        &target.container,
-        text(&service.container_name).as_deref(),
-    );
-    differ("target.image", &target.image, text(&service.image).as_deref());
-    let user = service.environment.get("POSTGRES_USER").map(|l| l.text.as_str());
-    differ("target.user", &target.user, user);
-    let ports: Vec<u16> = service.ports.iter().map(|port| port.port).collect();
-    if let (Some(first), false) = (ports.first(), ports.contains(&target.port)) {
-        differ("target.port", &target.port.to_string(), Some(&first.to_string()));
-    }
-    Ok(findings)
+    let unlike = StackSeen::of(compose, target).unlike(target);
+    let findings = unlike.into_iter().map(|one| {
+        let finding = error(one.found).wanted(one.wanted);
+        place(case, finding, one.setting)
+    });
+    Ok(findings.collect())
 }
 
 fn redis(case: &Case<'_>) -> Looked {

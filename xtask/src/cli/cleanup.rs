@@ -199,11 +199,13 @@ fn still_as_backed_up(context: &Context, run: &RunDir, old: &Fence) -> anyhow::R
     context
         .terminal
         .line(&format!("comparing the old data of {database} with the backup"));
-    let differences = steps::differs_from_backup(old, &world(context, run, "cleanup")?);
+    let world = world(context, run, "cleanup")?;
+    let differences = steps::differs_from_backup(old, &world);
     let by_hand = |ending: Ending| {
+        let holder = steps::in_its_place(old, &world);
         let start = old.bring_back().into_iter().map(|cmd| cmd.to_string());
-        let ending = start.fold(ending, Ending::hint);
-        anyhow::Error::from(ending)
+        let lines = to_look_at(start.collect(), holder.as_deref());
+        anyhow::Error::from(lines.into_iter().fold(ending, Ending::hint))
     };
     let differences = differences.map_err(|failure| {
         let message = format!(
@@ -226,4 +228,31 @@ fn still_as_backed_up(context: &Context, run: &RunDir, old: &Fence) -> anyhow::R
         lines.concat()
     );
     Err(by_hand(Ending::new(Exit::Findings, message)))
+}
+
+/// The lines that start an old instance; whoever has its port makes room first.
+fn to_look_at(start: Vec<String>, holder: Option<&str>) -> Vec<String> {
+    let stop = holder
+        .filter(|_| !start.is_empty())
+        .map(|holder| format!("docker stop {holder}  # it has the port; start it again afterwards"));
+    stop.into_iter().chain(start).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::to_look_at;
+
+    #[test]
+    fn who_has_the_port_makes_room_before_the_old_instance_starts() {
+        let start = || vec!["docker start old".to_owned()];
+        assert_eq!(to_look_at(start(), None), start());
+        assert_eq!(
+            to_look_at(start(), Some("new")),
+            [
+                "docker stop new  # it has the port; start it again afterwards",
+                "docker start old"
+            ]
+        );
+        assert!(to_look_at(Vec::new(), Some("new")).is_empty());
+    }
 }

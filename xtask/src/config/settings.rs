@@ -45,6 +45,16 @@ pub struct Settings {
     pub profiles: BTreeMap<String, Settings>,
 }
 
+impl Settings {
+    /// The database whose old instance is a container of this name.
+    pub fn old_container_of(&self, container: &str) -> Option<&str> {
+        let old = |database: &Database| database.source.containers.iter().any(|name| name == container);
+        let mut databases = self.databases.iter();
+        let found = databases.find(|(_, database)| container != self.target.container && old(database));
+        found.map(|(name, _)| name.as_str())
+    }
+}
+
 /// `[labeler]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

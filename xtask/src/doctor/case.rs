@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use infra::docker::Container as Seen;
 use infra::postgres::facts::ServerFacts;
 
 use crate::checks::NotLooked;
 use crate::config::{Control, Loaded, Settings, Workspace};
 use crate::model::RunDir;
-use crate::observe::{Checkup, Inside, LoginSeen};
+use crate::observe::{Checkup, Held, Inside, LoginSeen, Named, SourceSeen, SourceState};
 use crate::plan::action::{EnvChange, Instance};
 use crate::plan::{Action, Parts, Request, Roles, charge};
 
@@ -58,6 +59,41 @@ impl<'a> Case<'a> {
     /// Whether `.env` names the target for this database.
     pub(super) fn in_charge(&self, name: &str) -> bool {
         charge::names_target(&self.seen.seen, self.settings(), name) == Some(true)
+    }
+
+    /// What decides about the newest run of a database, where that is in the middle.
+    pub(super) fn decisions(&self, name: &str) -> Vec<String> {
+        self.past.get(name).map(Past::decisions).unwrap_or_default()
+    }
+
+    /// The old container that `.env` means with the target's place: it does not run, nothing says that its rows were moved,
+    /// and the target does not hold them.
+    pub(super) fn old_in_charge(&self, name: &str) -> Option<&'a Seen> {
+        let seen = &self.seen.seen;
+        let SourceState::Container(container) = &seen.sources.get(name)?.state else {
+            return None;
+        };
+        let target = &self.settings().target;
+        let port = |container: &Seen| {
+            let ports = container.ports.get(&5432);
+            ports.is_some_and(|ports| ports.contains(&target.port))
+        };
+        // Without any run it is only known where `.env` still names another old instance.
+        let named =
+            |source: &SourceSeen| source.named.as_ref().map(|named| &named.what) == Some(&Named::Found);
+        let unmoved = match self.past.get(name) {
+            Some(past) => matches!(past, Past::RolledBack(_)),
+            None => seen
+                .sources
+                .iter()
+                .any(|(other, source)| other != name && named(source)),
+        };
+        let held = self.seen.backups.get(name);
+        let on_target = seen.target.databases.get(name);
+        let is_on_target = on_target.is_some_and(|database| database.facts.has_content())
+            && !held.is_some_and(Held::is_emptied);
+        let displaced = !container.is_running() && container.name != target.container && port(container);
+        (self.in_charge(name) && displaced && unmoved && !is_on_target).then_some(&**container)
     }
 
     /// Whether some `.env` file says where some database is.

@@ -1,5 +1,7 @@
 //! The catalogue as a whole.
 
+mod old_instances;
+
 use super::*;
 
 #[test]

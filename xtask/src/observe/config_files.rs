@@ -176,12 +176,14 @@ fn env_text(path: PathBuf) -> EnvText {
     EnvText { path, document }
 }
 
-fn compose(path: &Path, variables: &BTreeMap<String, String>) -> ComposeSeen {
-    // Compose reads the `.env` beside its file; the settings' own variables win, as they do in a run.
+pub(super) fn compose(path: &Path, variables: &BTreeMap<String, String>) -> ComposeSeen {
+    // Compose reads the `.env` beside its file; what the shell has exported wins over that, and the settings' own variables
+    // over both, as they do in a run.
     let beside = path.with_file_name(".env");
     let beside = std::fs::read(beside).map(Document::parse).ok();
     let lookup = |name: &str| {
-        variables.get(name).cloned().or_else(|| {
+        let exported = || std::env::var(name).ok();
+        variables.get(name).cloned().or_else(exported).or_else(|| {
             let reading = beside.as_ref()?.read(name, backend_env::Reader::Compose);
             String::from_utf8(reading.value()?.to_vec()).ok()
         })

@@ -44,6 +44,23 @@ impl DockerSeen {
     }
 }
 
+/// The running container that has a port of this machine which a stopped one needs.
+pub fn in_the_place_of<'a>(containers: &'a [Container], name: &str) -> Option<&'a Container> {
+    let stopped = containers
+        .iter()
+        .find(|one| one.name == name && !one.is_running())?;
+    let ports = |container: &'a Container| container.ports.values().flatten();
+    let has_one = |other: &&Container| {
+        other.is_running()
+            && other
+                .ports
+                .values()
+                .flatten()
+                .any(|port| ports(stopped).any(|own| own == port))
+    };
+    containers.iter().find(has_one)
+}
+
 /// Whether a volume may belong to this workspace. Those of a rehearsal are its own workspace's, which names it.
 fn is_ours(volume: &str, settings: &Settings) -> bool {
     if !volume.starts_with(REHEARSAL) {
@@ -100,6 +117,32 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_runs_in_the_place_of_a_stopped_container_is_known_by_its_port() {
+        let container = |name: &str, status: &str, port: u16| -> Container {
+            let json = serde_json::json!({
+                "id": name, "name": name, "image": "postgres:16-alpine", "status": status, "health": null, "restart": "no",
+                "mounts": [], "ports": { "5432": [port] }, "address": null, "labels": {}, "postgres_user": null, "pgdata": null,
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        let holder = |all: &[Container]| in_the_place_of(all, "old").map(|one| one.name.clone());
+        let (old, new) = (
+            container("old", "exited", 5432),
+            container("new", "running", 5432),
+        );
+        assert_eq!(holder(&[old.clone(), new.clone()]).as_deref(), Some("new"));
+        let others = [
+            vec![old.clone(), container("new", "running", 5433)],
+            vec![old, container("new", "exited", 5432)],
+            vec![container("old", "running", 5432), new.clone()],
+            vec![new],
+        ];
+        for all in others {
+            assert_eq!(holder(&all), None, "{all:?}");
+        }
+    }
 
     #[test]
     fn a_rehearsals_volumes_belong_to_its_own_workspace_only() {

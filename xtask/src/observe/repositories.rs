@@ -7,7 +7,8 @@ use infra::alembic::{History, locations};
 use infra::compose::override_of;
 use serde::{Deserialize, Serialize};
 
-use super::Eyes;
+use super::env::Fault;
+use super::{Eyes, StackSeen, config_files};
 
 /// The labeler's checkout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +55,9 @@ pub struct PlatformSeen {
     pub compose_override: Option<PathBuf>,
     /// SHA-256 of each of them.
     pub compose_sha256: BTreeMap<PathBuf, String>,
+    /// What both make of the target, or why they cannot be read.
+    #[serde(default)]
+    pub stack: Option<Result<StackSeen, Fault>>,
 }
 
 /// Looks for the labeler's checkout.
@@ -108,7 +112,16 @@ pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {
         .as_ref()
         .and_then(|dir| first_file(dir, &settings.compose_files));
     let compose_override = compose_file.as_deref().and_then(override_of);
+    let stack = compose_file.as_deref().map(|file| {
+        let seen = config_files::compose(file, &settings.compose_env);
+        let stack = seen.file.map(|file| StackSeen::of(&file, &eyes.settings.target));
+        stack.map_err(|error| Fault {
+            line: error.line,
+            why: error.why,
+        })
+    });
     Some(PlatformSeen {
+        stack,
         root,
         infrastructure,
         compose_sha256: compose_sums(compose_file.as_deref()),

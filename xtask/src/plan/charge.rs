@@ -166,6 +166,19 @@ pub fn target_is_silent(seen: &Observed, id: String) -> Finding {
     }
 }
 
+/// What a person can type when an old instance was started again in the target's place after the migration: the two may
+/// both hold rows that the other lacks.
+pub fn old_or_target(settings: &Settings, old: &str) -> [String; 3] {
+    [
+        format!("docker stop {old}  # it keeps its rows; afterwards one of the two:"),
+        "cargo xtask rollback  # the old instances stay in charge, with what they hold now".to_owned(),
+        format!(
+            "docker start {}  # the target goes on, without what was written to {old} since",
+            settings.target.container
+        ),
+    ]
+}
+
 /// Whether a source of this kind is reached through Docker.
 pub fn uses_docker(settings: &Settings) -> bool {
     let container = |control: Control| matches!(control, Control::Compose | Control::Container);

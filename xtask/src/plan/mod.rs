@@ -24,6 +24,9 @@ pub use preflight::{
 };
 pub use render::render;
 
+#[cfg(test)]
+pub(crate) use preflight::tests as worlds;
+
 /// Id of the step that pulls the platform's checkout.
 pub const PULL: &str = "pull";
 /// Id of the step that fetches images.

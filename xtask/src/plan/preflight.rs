@@ -36,6 +36,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         repositories::docker,
         repositories::pull,
         repositories::labeler,
+        repositories::stack,
         repositories::python,
         repositories::alembic,
         environment::env_files,
@@ -117,12 +118,15 @@ pub fn nothing_to_do(seen: &Observed, settings: &Settings) -> Option<String> {
         && wanted.iter().all(|name| on_target(name))
         && wanted.iter().filter(|name| must(name)).all(there);
     done.then(|| {
+        let names: Vec<&str> = wanted.iter().map(|name| name.as_str()).collect();
         format!(
-            "every .env file names {}:{} and the databases are there",
-            target.host, target.port
+            "every .env file names {}:{} for {}, and what was to move is there",
+            target.host,
+            target.port,
+            names.join(", ")
         )
     })
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

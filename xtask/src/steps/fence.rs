@@ -174,11 +174,32 @@ pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
             let reader = docker::container(runner, &action.reader_name())?;
             tell_when_killed(action, world, reader.is_some_and(|reader| !reader.is_running()))?;
             remove_reader(action, world)?;
-            run_all(runner, action.bring_back())?;
+            run_all(runner, action.bring_back()).map_err(|failure| match in_its_place(action, world) {
+                Some(holder) => told_who(failure, &holder),
+                None => failure,
+            })?;
         }
         Fenced::External(fenced) => external::undo(action, fenced, world)?,
     }
     Ok(())
+}
+
+/// The running container that has the port of a stopped old instance.
+pub fn in_its_place(action: &Fence, world: &World<'_>) -> Option<String> {
+    let Fenced::Container { name, .. } = &action.fenced else {
+        return None;
+    };
+    let containers = docker::containers(&world.runner).ok()?;
+    crate::observe::in_the_place_of(&containers, name).map(|holder| holder.name.clone())
+}
+
+/// An old instance that cannot start, with who is in its way.
+fn told_who(failure: Failure, holder: &str) -> Failure {
+    Failure {
+        message: format!("{}\ncontainer {holder} has its port", failure.message),
+        ..failure
+    }
+    .hint(format!("docker stop {holder}"))
 }
 
 fn run_all(runner: &infra::Runner, commands: impl IntoIterator<Item = infra::Cmd>) -> Result<(), Failure> {
@@ -302,4 +323,19 @@ fn changed(action: &Fence, found: Option<Container>) -> Finding {
     }
     .wanted("the container that the plan was made for")
     .hint("cargo xtask migrate")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, told_who};
+
+    #[test]
+    fn an_old_instance_that_cannot_start_says_who_has_its_port() {
+        let failure = told_who(Failure::new("port is already allocated"), "platform-postgres");
+        assert_eq!(
+            failure.message,
+            "port is already allocated\ncontainer platform-postgres has its port"
+        );
+        assert_eq!(failure.hints, ["docker stop platform-postgres"]);
+    }
 }

@@ -47,6 +47,7 @@ use backup::{make_private, report_growth, sync};
 pub use cutover::{edits, preview};
 pub use failure::Failure;
 pub use fence::external::vouch_for_inside;
+pub use fence::in_its_place;
 pub use old_data::differs_from_backup;
 pub use orphans::clear as clear_orphans;
 pub use since::{is_recorded, written_since};

@@ -219,6 +219,24 @@ fn an_override_is_laid_over_the_file_beside_it() {
 }
 
 #[test]
+fn an_override_that_is_no_file_is_told_by_its_name_and_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let over = folder.path().join("compose.override.yml");
+    crate::files::private_dir(&over).unwrap();
+    let file = folder.path().join("compose.yml");
+    assert_eq!(override_of(&file), Some(over.clone()));
+    let error = read_with_override(&file, BASE, &|_| None).unwrap_err();
+    assert!(error.why.contains(&over.display().to_string()), "{error}");
+    #[cfg(unix)]
+    {
+        std::fs::remove_dir(&over).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), &over).unwrap();
+        let error = read_with_override(&file, BASE, &|_| None).unwrap_err();
+        assert!(error.why.contains("compose.override.yml"), "{error}");
+    }
+}
+
+#[test]
 fn an_override_replaces_and_takes_away_where_it_says_so() {
     for (over, ports, services) in [
         (

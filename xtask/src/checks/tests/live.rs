@@ -477,6 +477,48 @@ pub(super) fn passing() -> BTreeSet<&'static str> {
     passed.map(|verdict| verdict.check.id).collect()
 }
 
+#[test]
+fn an_old_instance_in_the_targets_place_is_never_stopped_before_the_data_has_moved() {
+    let findings = |moved: bool| {
+        let mut world = healthy();
+        in_container(&mut world);
+        world.moved = moved;
+        world.instance.target.container.as_mut().unwrap().status = "exited".to_owned();
+        world.instance.target.server = None;
+        world.instance.target.port_holder = Some(Holder::Container("labeler-postgres-platform".to_owned()));
+        let verdicts = verdicts(&world);
+        let ours = |id: &str| id == "postgres.container" || id == "postgres.port";
+        let found = verdicts.findings().filter(|finding| ours(&finding.id));
+        found.cloned().collect::<Vec<_>>()
+    };
+    let before = findings(false);
+    assert_eq!(before.len(), 2, "{before:?}");
+    for finding in &before {
+        assert_eq!(finding.hints, ["cargo xtask migrate"], "{finding}");
+    }
+    assert!(
+        before[1].found.contains("the data has not been moved yet"),
+        "{}",
+        before[1]
+    );
+    let after = findings(true);
+    assert_eq!(after[0].hints, [""; 0], "{}", after[0]);
+    assert!(after[1].found.contains("may hold newer rows"), "{}", after[1]);
+    let first: Vec<&str> = after[1]
+        .hints
+        .iter()
+        .map(|hint| hint.split("  #").next().unwrap())
+        .collect();
+    assert_eq!(
+        first,
+        [
+            "docker stop labeler-postgres-platform",
+            "cargo xtask rollback",
+            "docker start platform-postgres"
+        ]
+    );
+}
+
 /// Ids of the checks that have a fault of their own.
 pub(super) fn failing() -> BTreeSet<&'static str> {
     FAULTS.iter().map(|(check, ..)| *check).collect()

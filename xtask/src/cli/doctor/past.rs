@@ -55,6 +55,7 @@ fn one(run: &RunDir) -> anyhow::Result<Option<(Vec<String>, Past)>> {
                 .with_context(|| format!("the journal of run {id} does not say when it ended"))?,
             run: id,
         },
+        _ if state.is_going_back() => Past::GoingBack(id),
         _ => Past::Open(id),
     };
     Ok(Some((plan.databases, past)))

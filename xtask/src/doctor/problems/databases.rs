@@ -17,7 +17,7 @@ pub(in crate::doctor) const MISSING: Problem = Problem {
              target has instead, and looks whether a backup holds it.",
     repair: "Where no backup and no old instance on this machine may hold the database, makes it empty, for the role that `.env` names; going back drops it only while it is empty. \
              Where one may, nothing is made: an empty database in its place would hide the loss. `cargo xtask restore` \
-             brings it back, and the doctor prints the line.",
+             brings it back, and the doctor prints the line. While a migration is neither at its end nor taken back, that decides.",
     proof: &[Proof {
         created: "`DROP DATABASE labeler`, no backup",
         recognised: "the login's own error, and the list of databases",
@@ -37,7 +37,8 @@ pub(in crate::doctor) const EMPTIED: Problem = Problem {
              newest complete backup have any now; Alembic's own table does not count. Where only a few have none, ordinary work may \
              have emptied them: that is a warning.",
     repair: "None of its own: `cargo xtask restore` brings the data back, compares it, and keeps what is there now under another name; the doctor \
-             prints the line.",
+             prints the line. While a migration is neither at its end nor taken back, `cargo xtask migrate --resume` or \
+             `cargo xtask rollback` decides.",
     proof: &[Proof {
         created: "a backup, then `DROP DATABASE`, `CREATE DATABASE` and the same empty tables",
         recognised: "tables that have rows in the backup and none now: all, most (an error) or a few (a warning)",
@@ -54,6 +55,10 @@ fn emptied(case: &Case<'_>) -> Examined {
     let charged = case.seen.backups.iter().filter(|(name, _)| case.in_charge(name));
     let mut found = Vec::new();
     for (name, held) in charged {
+        // The other problem: its old instance holds the rows.
+        if case.old_in_charge(name).is_some() {
+            continue;
+        }
         if let Some(Err(why)) = &held.now {
             return Err(NotLooked::because(format!(
                 "{name} could not be compared with backup {}: {why}",
@@ -84,17 +89,24 @@ fn emptied(case: &Case<'_>) -> Examined {
                 (diagnosis, emptied)
             }
         };
-        found.push(
-            diagnosis
-                .evidence([format!("rows in the backup, none now: {}", tables.join(", "))])
-                .wanted("its data")
-                .hint(format!(
-                    "cargo xtask restore {} --database {name} --set-aside-existing",
-                    held.backup
-                )),
-        );
+        let diagnosis = diagnosis
+            .evidence([format!("rows in the backup, none now: {}", tables.join(", "))])
+            .wanted("its data");
+        let restore = format!("cargo xtask restore {backup} --database {name} --set-aside-existing");
+        let decisions = case.decisions(name);
+        found.push(match decisions.is_empty() {
+            true => diagnosis.hint(restore),
+            false => in_the_middle(decisions, diagnosis),
+        });
     }
     Ok(found)
+}
+
+/// A run in the middle decides what happens to the database: what a restore would put in its place, the run would stumble
+/// over.
+fn in_the_middle(decisions: Vec<String>, diagnosis: Diagnosis) -> Diagnosis {
+    let diagnosis = diagnosis.wanted("the run that took it along at its end, or taken back");
+    decisions.into_iter().fold(diagnosis, Diagnosis::hint)
 }
 
 fn missing(case: &Case<'_>) -> Examined {
@@ -104,7 +116,10 @@ fn missing(case: &Case<'_>) -> Examined {
     let settings = case.settings();
     let mut found = Vec::new();
     for (name, database) in &settings.databases {
-        if !case.in_charge(name) || server.databases.contains_key(&database.name) {
+        if !case.in_charge(name)
+            || server.databases.contains_key(&database.name)
+            || case.old_in_charge(name).is_some()
+        {
             continue;
         }
         let said = case
@@ -115,6 +130,11 @@ fn missing(case: &Case<'_>) -> Examined {
         let diagnosis = Diagnosis::error(name, format!("database {} is not on the target", database.name))
             .said(said)
             .evidence([format!("databases there: {}", there.join(", "))]);
+        let decisions = case.decisions(name);
+        if !decisions.is_empty() {
+            found.push(in_the_middle(decisions, diagnosis));
+            continue;
+        }
         // What a run of this tool put aside is told, because it is the likeliest place.
         let aside: Vec<&str> = there
             .iter()

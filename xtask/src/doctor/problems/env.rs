@@ -2,9 +2,11 @@
 
 use std::time::SystemTime;
 
+use infra::docker::Container as Seen;
+
 use crate::doctor::act::{Act, Container, StartCluster, Verb};
 use crate::doctor::{Case, Diagnosis, Examined, Fix, Past, Problem, Proof};
-use crate::observe::{Held, LoginSeen, SourceState};
+use crate::observe::{Held, Holder, LoginSeen, SourceState};
 use crate::plan::{Action, Roles};
 
 pub(in crate::doctor) const OLD_PORT: Problem = Problem {
@@ -37,7 +39,8 @@ pub(in crate::doctor) const OLD_STOPPED: Problem = Problem {
     causes: "Somebody stopped the old instance before a migration, or after a rollback. The target may have a database of the same name, even \
              one with tables: it does not have the data. The doctor reads the newest migration's journal, and compares the target with the \
              newest complete backup.",
-    repair: "Starts the old instance; going back stops it. `.env` stays as it is. While a migration is neither at its end nor taken back, nothing \
+    repair: "Starts the old instance; going back stops it. `.env` stays as it is. Where the target, or somebody else, runs in its place, \
+             the lines are shown that stop the one and start the other. While a migration is neither at its end nor taken back, nothing \
              is started: `cargo xtask migrate --resume` or `cargo xtask rollback` decides. Nor where the cutover stands and the old instance was \
              started since: rows written to it are not on the target, and a person decides which of the two goes on.",
     proof: &[
@@ -174,6 +177,9 @@ fn proven(database: &str, past: Option<&Past>, held: Option<&Held>) -> Result<St
         Some(Past::Open(run)) => {
             return Err(format!("run {run} is neither at its end nor rolled back"));
         }
+        Some(Past::GoingBack(run)) => {
+            return Err(format!("run {run} is on its way back and not there yet"));
+        }
         Some(Past::Unknown(run, why)) => {
             return Err(format!("what run {run} left cannot be told: {why}"));
         }
@@ -300,12 +306,11 @@ fn instead(case: &Case<'_>, name: &str, diagnosis: Diagnosis, lack: &Lack) -> Di
                 "cargo xtask migrate --set-aside-existing  # moves what they hold now; what is on the target keeps another name",
             );
     }
-    match (case.past.get(name), case.seen.backups.get(name)) {
-        (Some(Past::Open(run)), _) => diagnosis
-            .hint(format!("cargo xtask migrate --resume {run}"))
-            .hint(format!("cargo xtask rollback {run}")),
-        (_, Some(held)) => diagnosis.hint(format!("cargo xtask restore {} --database {name}", held.backup)),
-        (_, None) => diagnosis.hint("cargo xtask migrate"),
+    let decisions = case.decisions(name);
+    match case.seen.backups.get(name) {
+        _ if !decisions.is_empty() => decisions.into_iter().fold(diagnosis, Diagnosis::hint),
+        Some(held) => diagnosis.hint(format!("cargo xtask restore {} --database {name}", held.backup)),
+        None => diagnosis.hint("cargo xtask migrate"),
     }
 }
 
@@ -331,9 +336,45 @@ fn serves_another(state: &SourceState, port: u16) -> bool {
     }
 }
 
+/// The old instance shared the target's place, and the target is not what `.env` means there.
+fn displaced(case: &Case<'_>, name: &str, old: &Seen) -> Diagnosis {
+    let target = &case.settings().target;
+    let place = format!("{}:{}", target.host, target.port);
+    let why = match case.past.get(name) {
+        Some(Past::RolledBack(run)) => format!("run {run} was rolled back"),
+        _ => "no migration has moved it".to_owned(),
+    };
+    let diagnosis = Diagnosis::error(
+        name,
+        format!(
+            ".env names {place} for {name}, the place of its old instance: container {} does not run, and its volume holds the rows",
+            old.name
+        ),
+    )
+    .evidence([format!("the target does not have them: {why}")])
+    .wanted(format!("container {}, running", old.name));
+    let start = infra::docker::start(&old.name).to_string();
+    match &case.seen.seen.target.port_holder {
+        None => {
+            let act = Act::Container(Container::new(Verb::Start, old.name.clone()));
+            diagnosis.fix(Some(Fix::new(
+                format!("start the old instance of {name}"),
+                vec![act],
+            )))
+        }
+        Some(Holder::Container(holder)) => diagnosis.hint(format!("docker stop {holder}")).hint(start),
+        Some(process) => diagnosis
+            .evidence([format!("port {} belongs to {process}", target.port)])
+            .hint(format!("{start}  # once that process has ended")),
+    }
+}
+
 fn old_stopped(case: &Case<'_>) -> Examined {
     case.env_speaks()?;
-    let mut found = Vec::new();
+    let names = case.settings().databases.keys();
+    let mut found: Vec<Diagnosis> = names
+        .filter_map(|name| Some(displaced(case, name, case.old_in_charge(name)?)))
+        .collect();
     for (name, login, has) in silent(case) {
         let (Err(lack), true) = (has, left(case, name)) else {
             continue;
@@ -368,8 +409,10 @@ fn old_stopped(case: &Case<'_>) -> Examined {
             }
         });
         // A migration in the middle stopped it on purpose; after one, a person stopped it.
-        let deciding = matches!(case.past.get(name), Some(Past::Open(_) | Past::Unknown(..)))
-            || matches!(lack, Lack::Newer { .. });
+        let deciding = matches!(
+            case.past.get(name),
+            Some(Past::Open(_) | Past::GoingBack(_) | Past::Unknown(..))
+        ) || matches!(lack, Lack::Newer { .. });
         let start = match &source.state {
             _ if deciding => None,
             SourceState::Container(container) => Some(Act::Container(Container::new(
@@ -424,6 +467,7 @@ mod tests {
             why(None, Some(held(Some(false)))),
             why(Some(Past::RolledBack(run())), Some(held(Some(true)))),
             why(Some(Past::Open(run())), Some(held(Some(true)))),
+            why(Some(Past::GoingBack(run())), Some(held(Some(true)))),
             why(
                 Some(Past::Unknown(run(), "no plan".to_owned())),
                 Some(held(Some(true))),
@@ -437,6 +481,16 @@ mod tests {
         };
         let refused = why(Some(stands()), Some(emptied)).unwrap_err();
         assert!(refused.contains("has lost every row"), "{refused}");
+    }
+
+    #[test]
+    fn a_run_on_its_way_back_goes_no_way_but_back() {
+        let run = || "20260102_000000_abcd".to_owned();
+        let back = "cargo xtask rollback 20260102_000000_abcd";
+        assert_eq!(Past::GoingBack(run()).decisions(), [back]);
+        let open = Past::Open(run()).decisions();
+        assert_eq!(open, ["cargo xtask migrate --resume 20260102_000000_abcd", back]);
+        assert!(Past::RolledBack(run()).decisions().is_empty());
     }
 
     #[test]

@@ -189,6 +189,31 @@ fn container(case: &Case<'_>) -> Result<Option<Diagnosis>, NotLooked> {
             found.hint("start Docker Desktop")
         }));
     }
+    let names = || case.settings().databases.keys();
+    if let Some(old) = names().find_map(|database| case.old_in_charge(database)) {
+        return Ok(Some(
+            Diagnosis::error(
+                name,
+                format!(
+                    "neither container {name} nor the old instance {} answers",
+                    old.name
+                ),
+            )
+            .wanted("the old instance: nothing has moved its rows")
+            .hint("cargo xtask doctor --only old-instance-stopped"),
+        ));
+    }
+    let mut open = names()
+        .filter(|database| case.in_charge(database))
+        .map(|database| case.decisions(database));
+    if let Some(decisions) = open.find(|all| !all.is_empty()) {
+        let found = Diagnosis::error(
+            name,
+            format!("container {name} does not answer, and a run is in the middle"),
+        )
+        .wanted("the run at its end, or taken back");
+        return Ok(Some(decisions.into_iter().fold(found, Diagnosis::hint)));
+    }
     let Some(container) = &seen.target.container else {
         return Ok(Some(absent(case)));
     };

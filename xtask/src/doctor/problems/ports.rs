@@ -3,8 +3,9 @@
 use crate::checks::NotLooked;
 use crate::config::Control;
 use crate::doctor::act::{Act, Container, Verb};
-use crate::doctor::{Case, Diagnosis, Examined, Fix, Problem, Proof};
+use crate::doctor::{Case, Diagnosis, Examined, Fix, Past, Problem, Proof};
 use crate::observe::Holder;
+use crate::plan::charge;
 
 const SYMPTOMS: &[&str] = &[
     "port is already allocated",
@@ -22,7 +23,8 @@ pub(in crate::doctor) const CONFLICT: Problem = Problem {
              another project's PostgreSQL, or one that is installed on this machine. The doctor names the container, or the \
              process and its number.",
     repair: "Stops the container that has the port, keeps it from starting by itself, and starts the target; going back starts it \
-             again. A process that is no container is never ended: its name and number are shown.",
+             again. An old instance is left alone, because it may hold newer rows: the lines are shown. A process that is no container \
+             is never ended: its name and number are shown.",
     proof: &[
         Proof {
             created: "another container on the target's port",
@@ -76,6 +78,11 @@ fn conflict(case: &Case<'_>) -> Examined {
     let Some(holder) = taken(case) else {
         return Ok(Vec::new());
     };
+    // The port is the old instance's, and the problem of that one names who has it.
+    let mut names = case.settings().databases.keys();
+    if names.any(|name| case.old_in_charge(name).is_some()) {
+        return Ok(Vec::new());
+    }
     let found = Diagnosis::error(
         target.port.to_string(),
         format!(
@@ -90,6 +97,9 @@ fn conflict(case: &Case<'_>) -> Examined {
             "end that process, or: cargo xtask doctor --set target.port=PORT",
         )]);
     };
+    if let Some(database) = case.settings().old_container_of(name) {
+        return Ok(vec![by_an_old_one(case, found, name, database)]);
+    }
     let policy = case
         .seen
         .seen
@@ -108,4 +118,33 @@ fn conflict(case: &Case<'_>) -> Examined {
         .disturbs(format!("whoever uses container {name}"))
     });
     Ok(vec![found.fix(fix)])
+}
+
+/// An old instance: what it holds decides, and that is a person's to say.
+fn by_an_old_one(case: &Case<'_>, found: Diagnosis, name: &str, database: &str) -> Diagnosis {
+    let settings = case.settings();
+    let (what, lines) = match case.past.get(database) {
+        Some(Past::Stands { run, .. }) => (
+            format!("it may hold rows written since run {run}, which are not on the target"),
+            charge::old_or_target(settings, name).to_vec(),
+        ),
+        Some(Past::Open(run) | Past::GoingBack(run)) => (
+            format!("run {run} is neither at its end nor rolled back"),
+            case.decisions(database),
+        ),
+        Some(Past::RolledBack(run)) => (
+            format!("run {run} was rolled back: it is in charge"),
+            vec!["cargo xtask migrate".to_owned()],
+        ),
+        Some(Past::Unknown(..)) | None => (
+            "nothing says whether the target has its rows".to_owned(),
+            vec![
+                "cargo xtask migrate --dry-run".to_owned(),
+                format!("docker stop {name}  # when nobody needs what it holds; afterwards:"),
+                infra::docker::start(&settings.target.container).to_string(),
+            ],
+        ),
+    };
+    let found = found.evidence([format!("it is the old instance of {database}; {what}")]);
+    lines.into_iter().fold(found, Diagnosis::hint)
 }

@@ -232,6 +232,10 @@ pub(super) fn target_port(case: &Case<'_>, findings: &mut Vec<Finding>) {
     };
     if !expected {
         let port = case.settings.target.port;
+        if let Some(finding) = left_out(case, holder) {
+            findings.push(finding);
+            return;
+        }
         let stop = match holder {
             Holder::Container(name) => format!("docker stop {name}"),
             Holder::Process(_) => "cargo xtask migrate --set target.port=PORT".to_owned(),
@@ -242,6 +246,33 @@ pub(super) fn target_port(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 .hint(stop),
         );
     }
+}
+
+/// The old instance of a database that takes no part: to stop it by hand would take the place without its rows.
+fn left_out(case: &Case<'_>, holder: &Holder) -> Option<Finding> {
+    let Holder::Container(container) = holder else {
+        return None;
+    };
+    let database = case.settings.old_container_of(container)?;
+    if case.request.only.is_empty() || case.request.only.iter().any(|name| name == database) {
+        return None;
+    }
+    let port = case.settings.target.port;
+    let found = format!(
+        "port {port} is taken by {holder}, the old instance of {database}, whose place the target takes; and {database} takes no part"
+    );
+    let all = format!(
+        "cargo xtask migrate --only {},{database}",
+        case.request.only.join(",")
+    );
+    Some(
+        Finding::error("target.port", found)
+            .wanted(format!(
+                "{database} to come along: the two cannot run at the same time"
+            ))
+            .hint("cargo xtask migrate")
+            .hint(all),
+    )
 }
 
 fn is_container(source: &SourceSeen, name: &str) -> bool {

@@ -27,6 +27,7 @@ pub fn onboarding(
     for check in [
         repositories::docker,
         repositories::labeler,
+        repositories::stack,
         repositories::alembic,
         instances::target_port,
         instances::target_server,

@@ -81,6 +81,11 @@ fn elsewhere(
         ),
     )
     .wanted("one and the same place: the rows that the application uses are the ones to move");
+    if is_silent_target(case, named) {
+        return finding
+            .wanted("the target, running: .env names its place, and it may hold the rows already")
+            .hint("cargo xtask doctor");
+    }
     let finding = which(case, name, source, named, other)
         .into_iter()
         .fold(finding, Finding::hint);
@@ -97,6 +102,15 @@ fn elsewhere(
         keys.host.key,
         keys.port.key
     ))
+}
+
+/// Whether `.env` names the place of a target that is here and does not run: a migration may have moved the rows there, so
+/// the old place is nothing to go back to.
+fn is_silent_target(case: &Case<'_>, named: &NamedSeen) -> bool {
+    let target = &case.seen.target;
+    let port = named.place.rsplit_once(':').map(|(_, port)| port);
+    let is_its_place = named.here && port == Some(case.settings.target.port.to_string().as_str());
+    is_its_place && !target.running && (target.exists || target.volume.is_some())
 }
 
 /// The line for whoever finds that `.env` is right.

@@ -1,5 +1,7 @@
 //! Programs and checkouts.
 
+use infra::command::shell_word;
+
 use super::Case;
 use crate::config::Control;
 use crate::model::Finding;
@@ -129,6 +131,50 @@ pub(super) fn labeler(case: &Case<'_>, findings: &mut Vec<Finding>) {
             .hint("cargo xtask migrate --set 'platform.infrastructure=[\"PATH\"]'"),
         ),
         Some(_) => {}
+    }
+}
+
+/// The stack is started when the old instances are down: what Compose or the steps after it would stumble over is told before.
+pub(super) fn stack(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let target = &case.settings.target;
+    let platform = case.seen.platform.as_ref();
+    let Some((stack, file)) =
+        platform.and_then(|seen| Some((seen.stack.as_ref()?, seen.compose_file.as_ref()?)))
+    else {
+        return;
+    };
+    if target.control != Control::Compose {
+        return;
+    }
+    let stack = match stack {
+        Ok(stack) => stack,
+        Err(fault) => {
+            findings.push(
+                Finding::error(
+                    "platform.compose",
+                    format!("the platform's Compose file cannot be read: {}", fault.why),
+                )
+                .wanted("a file, and an override beside it, that Compose starts the target from")
+                .hint("cargo xtask verify --only compose.readable")
+                .at(file, fault.line),
+            );
+            return;
+        }
+    };
+    for one in stack.unlike(target) {
+        // Another image or role serves as well, where the instance is there already.
+        let finding = match one.setting {
+            "target.image" | "target.user" => Finding::warning("platform.target", one.found),
+            _ => Finding::error("platform.target", one.found),
+        };
+        let set = one.composed.map(|composed| {
+            format!(
+                "cargo xtask migrate --set {}={}",
+                one.setting,
+                shell_word(&composed)
+            )
+        });
+        findings.push(set.into_iter().fold(finding.wanted(one.wanted), Finding::hint));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::{RunId, Severity};
 use crate::plan::Roles;
 
 /// A container as `docker inspect` shows it.
-fn container(name: &str, status: &str) -> Value {
+pub(crate) fn container(name: &str, status: &str) -> Value {
     json!({
         "id": format!("id-of-{name}"), "name": name, "image": "postgres:16-alpine", "status": status,
         "health": null, "restart": "unless-stopped", "mounts": [], "ports": {}, "address": "172.17.0.2",
@@ -19,7 +19,7 @@ fn container(name: &str, status: &str) -> Value {
     })
 }
 
-fn server(version: u32, databases: &[&str]) -> Value {
+pub(crate) fn server(version: u32, databases: &[&str]) -> Value {
     let entry = json!({
         "oid": 1, "owner": "admin", "encoding": "UTF8", "collate": "C", "ctype": "C",
         "allow_connections": true, "bytes": 1, "sessions": 0,
@@ -35,7 +35,7 @@ fn server(version: u32, databases: &[&str]) -> Value {
     })
 }
 
-fn database(name: &str, relations: u64) -> Value {
+pub(crate) fn database(name: &str, relations: u64) -> Value {
     json!({
         "name": name, "oid": 1, "bytes": 1000, "relations": relations, "routines_and_types": 0,
         "large_objects": 0, "schemas": 0, "extensions": {}, "owners": ["admin"], "has_alembic_version": true,
@@ -46,7 +46,7 @@ fn key(name: &str, value: Option<&str>, line: usize) -> Value {
     json!({ "key": name, "value": value, "lines": [line], "placeholder": false })
 }
 
-fn mapping(prefix: &str, port: &str, name: &str, first_line: usize) -> Value {
+pub(crate) fn mapping(prefix: &str, port: &str, name: &str, first_line: usize) -> Value {
     json!({
         "host": key(&format!("{prefix}_HOST"), Some("localhost"), first_line),
         "port": key(&format!("{prefix}_PORT"), Some(port), first_line + 1),
@@ -65,7 +65,7 @@ fn source(container_name: &str, name: &str) -> Value {
 }
 
 /// The guide's world before the migration, with nothing wrong in it.
-fn world() -> Value {
+pub(crate) fn world() -> Value {
     // Checks of folders ask the file system; this one is there on every machine.
     let here = env!("CARGO_MANIFEST_DIR");
     json!({
@@ -225,6 +225,80 @@ fn missing_checkouts_and_environments_say_where_they_were_looked_for() {
     error("labeler.backend", &["/nowhere"], |world| {
         world["labeler"]["backend"] = json!("/nowhere")
     });
+}
+
+/// What the platform's Compose files make of the target, with one change.
+fn stack(field: &'static str, value: Value) -> impl Fn(&mut Value) {
+    move |world| {
+        let mut service = json!({
+            "name": "postgres", "line": 5, "container": "platform-postgres", "image": "postgres:16-alpine", "user": "admin",
+            "ports": [5432], "host_network": false,
+        });
+        service[field] = value.clone();
+        let stack =
+            json!({ "file": "docker-compose.yml", "services": ["postgres", "redis"], "target": service });
+        world["platform"]["stack"] = json!({ "Ok": stack });
+    }
+}
+
+#[test]
+fn a_stack_that_cannot_become_the_target_is_told_before_anything_stops() {
+    assert_eq!(findings(stack("line", json!(5))), []);
+    assert_eq!(findings(stack("container", json!(null))), []);
+    error(
+        "platform.compose",
+        &[
+            "docker-compose.override.yml: line 3: no mapping",
+            "compose.readable",
+        ],
+        |world| {
+            let why = "docker-compose.override.yml: line 3: no mapping";
+            world["platform"]["stack"] = json!({ "Err": { "line": 1, "why": why } });
+        },
+    );
+    error(
+        "platform.target",
+        &[
+            "target.container is platform-postgres, but service postgres has mine",
+            "docker-compose.yml:5",
+            "cargo xtask migrate --set target.container=mine",
+        ],
+        stack("container", json!("mine")),
+    );
+    error(
+        "platform.target",
+        &[
+            "target.port is 5432, but service postgres has 5440",
+            "--set target.port=5440",
+        ],
+        stack("ports", json!([5440])),
+    );
+    error(
+        "platform.target",
+        &["target.port is 5432, but service postgres has none"],
+        stack("ports", json!([])),
+    );
+    error(
+        "platform.target",
+        &[
+            "target.service is postgres, which docker-compose.yml does not define",
+            "one of db",
+        ],
+        |world| {
+            let stack = json!({ "file": "docker-compose.yml", "services": ["db"], "target": null });
+            world["platform"]["stack"] = json!({ "Ok": stack });
+        },
+    );
+    warning(
+        "platform.target",
+        &["target.image is postgres:16-alpine"],
+        stack("image", json!("postgres:17")),
+    );
+    let on_the_host = findings(|world| {
+        stack("ports", json!([]))(world);
+        world["platform"]["stack"]["Ok"]["target"]["host_network"] = json!(true);
+    });
+    assert_eq!(on_the_host, []);
 }
 
 #[test]
@@ -399,6 +473,29 @@ fn a_port_taken_by_others_names_the_container_or_process_and_one_of_ours_is_no_f
     );
     let ours = findings(|world| world["target"]["port_holder"] = json!({ "container": "platform-postgres" }));
     assert_eq!(ours, []);
+}
+
+#[test]
+fn an_old_instance_in_the_targets_place_comes_along_and_is_not_stopped_by_hand() {
+    let mut world = world();
+    world["sources"].as_object_mut().unwrap().remove("platform");
+    let asked = Request {
+        only: vec!["labeler".to_owned(), "users".to_owned()],
+        ..request()
+    };
+    let found = preflight(&seen(world), &settings(), &asked);
+    let [port] = found.as_slice() else {
+        panic!("not one finding: {found:#?}")
+    };
+    assert_eq!(port.id, "target.port");
+    assert!(port.found.contains("whose place the target takes"), "{port}");
+    assert_eq!(
+        port.hints,
+        [
+            "cargo xtask migrate",
+            "cargo xtask migrate --only labeler,users,platform"
+        ]
+    );
 }
 
 /// A target that runs with these databases.
@@ -583,7 +680,18 @@ fn there_is_nothing_to_do_only_when_env_databases_and_old_instances_all_say_so()
         change(&mut world);
         nothing_to_do(&seen(world), &settings())
     };
-    assert!(why(&|_| {}).is_some());
+    assert_eq!(
+        why(&|_| {}).unwrap(),
+        "every .env file names localhost:5432 for labeler, platform, users, and what was to move is there"
+    );
+    let alone = why(&|world| {
+        world["sources"]
+            .as_object_mut()
+            .unwrap()
+            .retain(|name, _| name == "platform");
+        world["env_files"][0]["mappings"]["labeler"] = mapping("LABELER_DB", "5435", "labeler", 30);
+    });
+    assert!(alone.unwrap().contains("names localhost:5432 for platform, and"));
     assert_eq!(nothing_to_do(&seen(world()), &settings()), None, "before");
     let env = |world: &mut Value, key: &str, value: &str| {
         world["env_files"][0]["mappings"]["labeler"][key]["value"] = json!(value);

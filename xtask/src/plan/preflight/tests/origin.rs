@@ -71,6 +71,21 @@ fn the_container_of_another_database_is_never_offered_and_nobody_is_sent_to_old_
 }
 
 #[test]
+fn nobody_is_sent_back_to_an_old_port_while_a_target_that_may_hold_the_rows_is_down() {
+    let found = findings(|world| {
+        named(json!({ "elsewhere": "labeler-postgres-platform" }))(world);
+        world["sources"]["labeler"]["named"]["place"] = json!("localhost:5432");
+        world["target"]["container"] = container("platform-postgres", "exited");
+        world["target"]["exists"] = json!(true);
+    });
+    let elsewhere = found
+        .iter()
+        .find(|one| one.id == "source.labeler.elsewhere")
+        .unwrap();
+    assert_eq!(elsewhere.hints, ["cargo xtask doctor"], "{elsewhere}");
+}
+
+#[test]
 fn a_volume_that_nothing_proves_is_told() {
     warning(
         "source.labeler.unproven",
