@@ -196,6 +196,27 @@ fn rows_that_no_dump_has_are_counted_and_missed() {
 }
 
 #[test]
+fn an_index_of_a_partitioned_table_that_lacks_a_part_is_listed() {
+    let installation = &installations()[0];
+    let cluster = TestCluster::start(installation, installation);
+    let database = cluster.database("parts");
+    cluster.sql(
+        &database,
+        "CREATE TABLE whole (n int) PARTITION BY LIST (n); CREATE TABLE part PARTITION OF whole FOR VALUES IN (1);
+         CREATE INDEX \"by N\" ON ONLY whole (n); CREATE INDEX part_n ON part (n);",
+    );
+    let listed = || {
+        infra::postgres::facts::invalid_partitioned_indexes(&cluster.runner, &cluster.server, &database)
+            .unwrap()
+    };
+    assert_eq!(listed(), ["public.\"by N\""]);
+    let name = take(&cluster, &database).schema["indexes"]["public.\"by N\""].clone();
+    assert_eq!(name["partition_invalid"], "true");
+    cluster.sql(&database, "ALTER INDEX \"by N\" ATTACH PARTITION part_n;");
+    assert_eq!(listed(), [] as [&str; 0]);
+}
+
+#[test]
 fn damage_is_found_and_named() {
     let (cluster, database) = nasty();
     let expected = take(&cluster, &database);

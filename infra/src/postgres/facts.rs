@@ -360,6 +360,20 @@ pub fn policy_roles(runner: &Runner, server: &Server, database: &str) -> Result<
     )
 }
 
+/// Whole names of indexes of partitioned tables that are invalid.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn invalid_partitioned_indexes(
+    runner: &Runner,
+    server: &Server,
+    database: &str,
+) -> Result<Vec<String>, CommandError> {
+    let script = Script::new(include_str!("../../sql/invalid_partitioned_indexes.sql"));
+    let what = format!("look for invalid indexes of partitioned tables of database {database}");
+    server.json(runner, database, &script, what)
+}
+
 /// Unlogged tables with the bytes of their rows.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 mod expected;
 mod given_over;
+mod jobs;
 mod mappings;
 mod privileges;
 mod settings;
@@ -141,17 +142,18 @@ fn one(
         lacking.drop(action, &server, database, world)
     };
     create()?;
-    let mut restored = restore_watched(action, database, action.jobs, wanted.bytes, world);
-    if action.jobs > 1 && restored.as_ref().is_err_and(deadlocked) {
-        world.progress.warn(&format!(
-            "the jobs that restored {} waited for each other; it is restored again by one job",
-            database.name
-        ));
-        drop_incoming(action, &server, &incoming, world)?;
-        create()?;
-        restored = restore_watched(action, database, 1, wanted.bytes, world);
+    let restored = restore_watched(action, database, action.jobs, wanted.bytes, world);
+    match jobs::in_each_others_way(action, database, &wanted, &restored, world)? {
+        None => restored?,
+        Some(why) => {
+            world
+                .progress
+                .warn(&format!("{why}; {} is restored again by one job", database.name));
+            drop_incoming(action, &server, &incoming, world)?;
+            create()?;
+            restore_watched(action, database, 1, wanted.bytes, world)?;
+        }
     }
-    restored?;
     apply_settings(action, &server, database, &backup, world)?;
     given_over::give(action, &server, database, world)?;
     hand_over(action, &server, database, world)?;
@@ -216,13 +218,6 @@ fn without_subscriptions(
         }
     }
     database
-}
-
-/// Whether the sessions of one pg_restore blocked each other and the server ended one of them. Parallel jobs can do that
-/// where indexes of partitions are attached (`ALTER INDEX .. ATTACH PARTITION`): one holds a parent that the next one
-/// needs. One session alone cannot.
-fn deadlocked(failure: &Failure) -> bool {
-    failure.message.contains("deadlock detected")
 }
 
 /// [`restore`], telling how far it is.
