@@ -334,7 +334,7 @@ fn restoring_jobs_that_block_each_other_are_followed_by_one_that_cannot() {
     let migrated = workspace.xtask(&["migrate", "--yes", "--json"]);
     migrated
         .ends(0)
-        .says("the jobs that restored users waited for each other; it is restored again by one job");
+        .says("the jobs that restored users waited for each other; users is restored again by one job");
     assert_eq!(migrated.json()["verified"], true);
     assert!(met.exists());
     assert_eq!(ask(&workspace.target(), "users", "SELECT id FROM meeting"), "1");
