@@ -25,7 +25,8 @@ SELECT json_build_object(
     FROM pg_database d WHERE NOT d.datistemplate),
   'roles', (
     SELECT coalesce(json_object_agg(rolname, json_build_object(
-      'superuser', rolsuper, 'login', rolcanlogin, 'createdb', rolcreatedb, 'createrole', rolcreaterole)), '{}'::json)
+      'superuser', rolsuper, 'login', rolcanlogin, 'createdb', rolcreatedb, 'createrole', rolcreaterole,
+      'connection_limit', rolconnlimit)), '{}'::json)
     FROM pg_roles WHERE rolname !~ '^pg_'),
   'available_extensions', (SELECT coalesce(json_agg(name ORDER BY name), '[]'::json) FROM pg_available_extensions),
   'creatable_extensions', (

@@ -105,6 +105,13 @@ pub struct RoleEntry {
     pub createdb: bool,
     /// May create roles.
     pub createrole: bool,
+    /// `CONNECTION LIMIT`; -1 for none. It does not hold for superusers.
+    #[serde(default = "no_limit")]
+    pub connection_limit: i32,
+}
+
+fn no_limit() -> i32 {
+    -1
 }
 
 /// A table whose rows are in no dump.

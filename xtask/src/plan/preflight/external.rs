@@ -53,7 +53,39 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
             );
         }
         may_read(name, source, findings);
+        sessions(name, source, case.settings.limits.jobs(), findings);
         fence(case, name, source, findings);
+    }
+}
+
+/// Sessions of a backup beside the jobs of pg_dump: its leader, the snapshot, two of the manifest, the heartbeat, a question.
+const BESIDE_JOBS: u32 = 6;
+
+/// A limit of our role that a backup would run into.
+fn sessions(name: &str, source: &SourceSeen, jobs: u32, findings: &mut Vec<Finding>) {
+    let Some(server) = source.server.as_ref().filter(|server| !server.superuser) else {
+        return;
+    };
+    let limit = server.roles.get(&server.role).map(|role| role.connection_limit);
+    let Some(limit) = limit.and_then(|limit| u32::try_from(limit).ok()) else {
+        return;
+    };
+    let needed = jobs + BESIDE_JOBS;
+    if limit < needed {
+        findings.push(
+            Finding::error(
+                format!("source.{name}.connection-limit"),
+                format!(
+                    "role {} may have {limit} sessions on the server of {name}; a backup takes up to {needed}",
+                    server.role
+                ),
+            )
+            .wanted("a role without CONNECTION LIMIT, or with a higher one")
+            .hint(format!(
+                "ALTER ROLE {} CONNECTION LIMIT {needed};  -- by an administrator of that server",
+                quote::ident(&server.role)
+            )),
+        );
     }
 }
 

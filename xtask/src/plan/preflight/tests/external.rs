@@ -88,3 +88,25 @@ fn a_source_that_is_not_counted_and_cannot_be_closed_needs_a_persons_word() {
     );
     told(&external(true, open), id, Severity::Warning, "ALTER ROLE app");
 }
+
+#[test]
+fn a_role_that_may_have_too_few_sessions_is_refused_before_the_backup() {
+    let limited = |limit: i32, superuser: bool| {
+        external(false, |source| {
+            let server = &mut source["server"];
+            server["superuser"] = json!(superuser);
+            let role = server["role"].as_str().unwrap().to_owned();
+            server["roles"][role] = json!({ "superuser": superuser, "login": true, "createdb": false,
+                "createrole": false, "connection_limit": limit });
+        })
+    };
+    let id = "source.labeler.connection-limit";
+    told(&limited(3, false), id, Severity::Error, "may have 3 sessions");
+    for (limit, superuser) in [(-1, false), (100, false), (3, true)] {
+        let found = limited(limit, superuser);
+        assert!(
+            !found.iter().any(|finding| finding.id == id),
+            "{limit} {superuser}"
+        );
+    }
+}
