@@ -6,7 +6,7 @@ use std::ops::Deref;
 use infra::Cmd;
 use serde_json::Value;
 
-use super::support::{DATABASES, Ran, Rehearsal, Workspace, ask, cache, run};
+use super::support::{DATABASES, Ran, Rehearsal, Workspace, ask, cache, closed_port, run};
 
 /// A healthy target whose databases `.env` names, without the minutes of a migration.
 pub(super) struct Patient(pub(super) Rehearsal);
@@ -206,7 +206,7 @@ fn a_port_that_a_process_has_is_told_and_the_process_is_left_alone() {
 fn a_server_on_another_port_is_followed_by_the_settings_and_env() {
     let mut patient = Patient::new("doctor-elsewhere");
     let right = patient.port("target.port");
-    let wrong = infra::ports::free(1).unwrap()[0];
+    let wrong = closed_port();
     patient.0.workspace.set("target.port", i64::from(wrong));
     for database in DATABASES {
         patient.set_env(database, "PORT", &wrong.to_string());

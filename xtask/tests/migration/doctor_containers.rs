@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::containers::{Temporary, V2, prepared, rehearsal_image, status};
 use super::doctor::{evidence, text};
-use super::support::{DATABASES, Workspace, docker, run};
+use super::support::{DATABASES, Workspace, closed_port, docker, run};
 
 /// What the Compose files and the built-in settings say.
 const PASSWORD: &str = "devpass";
@@ -234,7 +234,7 @@ fn a_container_that_is_unhealthy_elsewhere_restarting_or_out_of_space_is_told() 
     workspace.set("target.container", sick.0.as_str());
 
     // The settings and `.env` name another port than the one that is published.
-    let wrong = infra::ports::free(1).unwrap()[0];
+    let wrong = closed_port();
     workspace.set("target.port", i64::from(wrong));
     point_at_target(workspace);
     found(

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::doctor::{Patient, evidence, text};
-use super::support::{DATABASES, Rehearsal, Workspace, write};
+use super::support::{DATABASES, Rehearsal, Workspace, closed_port, write};
 
 /// The ids of the problems that were found, and the document.
 #[track_caller]
@@ -47,7 +47,7 @@ fn backed_up(patient: &Patient) -> String {
 fn an_env_that_names_a_stopped_old_instance_is_pointed_at_the_target_and_back() {
     let patient = Patient::new("doctor-env");
     backed_up(&patient);
-    let free = infra::ports::free(1).unwrap()[0];
+    let free = closed_port();
     patient.set_env("labeler", "PORT", &free.to_string());
     patient.set_env("labeler", "USER", "labeler_user");
     let before = patient.env_bytes();

@@ -114,6 +114,12 @@ pub fn cache() -> PathBuf {
     target.join("rehearsal").join("cache")
 }
 
+/// A port on which nothing listens, and nothing will: servers of other tests are given higher ones.
+pub fn closed_port() -> u16 {
+    let closed = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (10_000..20_000).find(closed).unwrap()
+}
+
 /// Writes a file of a test.
 #[track_caller]
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) {
