@@ -1,6 +1,8 @@
 //! Ports of this machine.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::ops::Range;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
@@ -56,15 +58,37 @@ pub fn is_free(port: u16) -> bool {
     TcpListener::bind(loopback).is_ok() && !is_open("127.0.0.1", port, Duration::from_millis(200))
 }
 
-/// `count` different ports that were free on loopback a moment ago.
+/// Ports that no outgoing connection is given while nobody listens yet: Linux takes those from 32768 on, macOS and Windows from
+/// 49152 on.
+const UNHURRIED: Range<u16> = 20_000..32_000;
+
+/// How many of them are tried before the operating system is asked.
+const ATTEMPTS: u32 = 200;
+
+/// `count` different ports that were free on loopback a moment ago, and that nothing takes by chance.
 ///
 /// # Errors
 /// When the operating system has no port to give.
 pub fn free(count: usize) -> io::Result<Vec<u16>> {
+    // Two that ask at the same time do not try the same ones.
+    let random = RandomState::new();
+    let candidate = |n| {
+        let port =
+            u64::from(UNHURRIED.start) + random.hash_one(n) % u64::from(UNHURRIED.end - UNHURRIED.start);
+        u16::try_from(port).ok()
+    };
+    let closed = |port: &u16| !is_open("127.0.0.1", *port, Duration::from_millis(200));
+    let bind = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));
     // All listeners are held until the last is made, so that no port comes twice.
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-        .collect::<io::Result<_>>()?;
+    let mut listeners: Vec<TcpListener> = (0..ATTEMPTS)
+        .filter_map(candidate)
+        .filter(closed)
+        .filter_map(|port| bind(port).ok())
+        .take(count)
+        .collect();
+    while listeners.len() < count {
+        listeners.push(bind(0)?);
+    }
     listeners
         .iter()
         .map(|listener| listener.local_addr().map(|address| address.port()))
@@ -192,6 +216,15 @@ mod tests {
         let found = eldest(lsof_holders(text)).expect("one listens");
         assert_eq!(found.to_string(), "Python (pid 4700)");
         assert_eq!(eldest(lsof_holders("")), None);
+    }
+
+    #[test]
+    fn free_ports_differ_and_lie_where_no_connection_takes_them() {
+        let ports = free(20).expect("ports");
+        let different: std::collections::BTreeSet<&u16> = ports.iter().collect();
+        assert_eq!(different.len(), 20);
+        assert!(ports.iter().all(|port| UNHURRIED.contains(port)), "{ports:?}");
+        assert!(ports.iter().all(|port| is_free(*port)));
     }
 
     #[test]
