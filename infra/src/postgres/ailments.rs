@@ -125,6 +125,32 @@ pub fn missing_privileges(
     )
 }
 
+/// What a role may not read of a database.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ShutOut {
+    /// Whether it may connect.
+    pub connect: bool,
+    /// How many tables, views and the like it may not read.
+    pub tables: u64,
+    /// One of them.
+    pub example: Option<String>,
+}
+
+/// Asks, as an administrator, what `login` may not read of a database; `None` where there is no such role.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn shut_out(
+    runner: &Runner,
+    server: &Server,
+    database: &str,
+    login: &str,
+) -> Result<Option<ShutOut>, CommandError> {
+    let script = Script::new(include_str!("../../sql/shut_out.sql")).var("login", login);
+    let what = format!("ask what {login} may read of {database}");
+    server.json(runner, database, &script, what)
+}
+
 /// Asks, as an administrator, what in a database neither belongs to `role` nor to a role it is a member of.
 ///
 /// # Errors

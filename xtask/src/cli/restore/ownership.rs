@@ -1,10 +1,10 @@
 //! Whose a restored database is, and whether the application can read it.
 
 use infra::Runner;
+use infra::postgres::ailments::{self, ShutOut};
 use infra::postgres::facts::ServerFacts;
 use infra::postgres::unprivileged::Unprivileged;
 use infra::postgres::{Script, Server};
-use serde::Deserialize;
 
 use crate::cli::Context;
 use crate::model::Finding;
@@ -54,27 +54,16 @@ pub(super) fn needs_superuser(
     )?)
 }
 
-/// What a login may not read.
-#[derive(Debug, Deserialize)]
-struct ShutOut {
-    connect: bool,
-    tables: u64,
-    /// One of them.
-    example: Option<String>,
-}
-
-impl ShutOut {
-    /// In words; `None`: nothing.
-    fn in_words(&self) -> Option<String> {
-        match (self.connect, &self.example) {
-            (false, _) => Some("may not connect to it".to_owned()),
-            (true, Some(example)) if self.tables == 1 => Some(format!("may not read {example}")),
-            (true, Some(example)) => Some(format!(
-                "may not read {} of its tables, {example} for one",
-                self.tables
-            )),
-            (true, None) => None,
-        }
+/// What a login may not read, in words; `None`: nothing.
+fn in_words(shut_out: &ShutOut) -> Option<String> {
+    match (shut_out.connect, &shut_out.example) {
+        (false, _) => Some("may not connect to it".to_owned()),
+        (true, Some(example)) if shut_out.tables == 1 => Some(format!("may not read {example}")),
+        (true, Some(example)) => Some(format!(
+            "may not read {} of its tables, {example} for one",
+            shut_out.tables
+        )),
+        (true, None) => None,
     }
 }
 
@@ -106,11 +95,8 @@ pub(super) fn tell_who_is_shut_out(context: &Context, seen: &Observed, database:
 
 fn shut_out(context: &Context, database: &str, target_name: &str, login: &str) -> Option<Finding> {
     let target = charge::target(&context.loaded.settings, "").server(&context.vault);
-    let ask = Script::new(include_str!("../../../../infra/sql/shut_out.sql")).var("login", login);
-    let what = format!("ask what {login} may read of {target_name}");
-    let found: Result<Option<ShutOut>, _> = target.json(&context.runner, target_name, &ask, what);
-    let said = match found {
-        Ok(Some(found)) => found.in_words()?,
+    let said = match ailments::shut_out(&context.runner, &target, target_name, login) {
+        Ok(Some(found)) => in_words(&found)?,
         Ok(None) => "is no role of the target".to_owned(),
         Err(error) => format!("could not be asked about: {error}"),
     };
@@ -137,7 +123,7 @@ mod tests {
                 tables,
                 example,
             };
-            seen.in_words()
+            in_words(&seen)
         };
         assert_eq!(seen(true, 0, None), None);
         assert_eq!(seen(false, 0, None).unwrap(), "may not connect to it");

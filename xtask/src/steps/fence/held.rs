@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use infra::postgres::manifest::{self, CompareOptions, Difference};
-use infra::postgres::{Script, Server};
+use infra::postgres::{Server, facts};
 
 use crate::model::Finding;
 use crate::model::backup::DatabaseBackup;
@@ -32,9 +32,13 @@ pub(in crate::steps) fn started(
     server: &Server,
     world: &World<'_>,
 ) -> Result<String, Failure> {
-    let script = Script::new("SELECT to_json(extract(epoch FROM pg_postmaster_start_time())::text);");
-    let what = format!("ask when the reader of {} started", database.name);
-    Ok(server.json(&world.runner, &database.source_database, &script, what)?)
+    let seen = facts::server(&world.runner, server, &database.source_database)?;
+    seen.started.ok_or_else(|| {
+        Failure::new(format!(
+            "the reader of {} does not say when it started",
+            database.name
+        ))
+    })
 }
 
 /// What makes a source other than its backup: nothing where the same reader ran all the time, else what a comparison finds.

@@ -1,16 +1,9 @@
 //! What only a superuser could restore becomes its owner's.
 
-use infra::postgres::{Script, Server};
-use serde::Deserialize;
+use infra::postgres::{Script, Server, ailments};
 
 use super::{Failure, World};
 use crate::plan::action::{Restore, RestoreDatabase};
-
-/// One object of another role.
-#[derive(Deserialize)]
-struct Anothers {
-    give: String,
-}
 
 /// Gives what was restored to the owner of the database; what extensions made stays the server's.
 pub(super) fn give(
@@ -23,10 +16,7 @@ pub(super) fn give(
         return Ok(());
     }
     let incoming = database.incoming();
-    let ask =
-        Script::new(include_str!("../../../../infra/sql/doctor_owners.sql")).var("role", &database.owner);
-    let what = format!("look for what does not belong to {}", database.owner);
-    let anothers: Vec<Anothers> = server.json(&world.runner, &incoming, &ask, what)?;
+    let anothers = ailments::foreign_objects(&world.runner, server, &incoming, &database.owner)?;
     if anothers.is_empty() {
         return Ok(());
     }
