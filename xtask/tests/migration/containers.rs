@@ -286,6 +286,7 @@ fn fact_2_8_pg_isready_answers_while_the_first_run_still_prepares_the_cluster() 
         reach: infra::postgres::Reach::Container {
             name: container.0.clone(),
             host: "127.0.0.1".to_owned(),
+            port: None,
         },
         user: "postgres".to_owned(),
         password: Some(infra::Secret::new("devpass")),
