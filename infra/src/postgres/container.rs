@@ -12,7 +12,7 @@ use crate::docker::{self, Container, Mount, Volume};
 pub const DATA: &str = "/var/lib/postgresql/data";
 /// Port that PostgreSQL serves unless it is told otherwise.
 pub const PORT: u16 = 5432;
-/// Programs whose arguments are a script: settings after it would not reach PostgreSQL.
+/// Programs that with `-c` run a text: settings after it would not reach PostgreSQL.
 const SHELLS: [&str; 4] = ["sh", "bash", "ash", "dash"];
 
 /// The data folder, as the command line or else the environment says.
@@ -118,12 +118,15 @@ impl Start {
     /// # Errors
     /// When the container runs a shell script: settings cannot be added to it.
     pub fn of(container: &Container) -> Result<Self, String> {
-        let first = container.command.first().or(container.entrypoint.first());
-        let program = first
-            .and_then(|word| Path::new(word).file_name())
-            .and_then(|name| name.to_str());
-        if program.is_some_and(|program| SHELLS.contains(&program)) {
-            let words: Vec<&str> = container.command.iter().map(String::as_str).collect();
+        let words = container.entrypoint.iter().chain(&container.command);
+        let words: Vec<&str> = words.map(String::as_str).collect();
+        let is_shell = |word: &str| {
+            let name = Path::new(word).file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| SHELLS.contains(&name))
+        };
+        let runs_text =
+            |pair: &[&str]| is_shell(pair[0]) && pair[1].starts_with('-') && pair[1].ends_with('c');
+        if words.windows(2).any(runs_text) {
             return Err(words.join(" "));
         }
         let memory = container.mounts.iter().filter(|mount| mount.memory);
@@ -341,7 +344,12 @@ mod tests {
 
     #[test]
     fn a_server_inside_a_shell_script_cannot_be_given_settings() {
-        let scripted = container(|container| container.command = words("sh -c exec"));
-        assert_eq!(Start::of(&scripted).unwrap_err(), "sh -c exec");
+        let scripted = container(|container| {
+            container.entrypoint = words("/bin/sh");
+            container.command = words("-c exec");
+        });
+        assert_eq!(Start::of(&scripted).unwrap_err(), "/bin/sh -c exec");
+        let file = container(|container| container.entrypoint = words("/bin/sh /entrypoint.sh"));
+        assert!(Start::of(&file).is_ok());
     }
 }

@@ -323,6 +323,53 @@ mod tests {
     }
 
     #[test]
+    fn whoever_answers_there_decides_and_not_the_port() {
+        let container = container("labeler-postgres-labeler", "running", &[5435]);
+        let state = SourceState::Container(Box::new(container));
+        let server = |number: &str, started: &str| serde_json::json!({ "system_identifier": number, "started": started });
+        let check = |servers: &[serde_json::Value], silent: Option<&str>, port: &str, wanted: Named| {
+            let answers: Vec<_> = servers
+                .iter()
+                .enumerate()
+                .map(|(i, server)| (format!("address {i}"), server))
+                .collect();
+            let mut facts = serde_json::json!({
+                "version_num": 160014, "max_connections": 100, "reserved_connections": 3, "connections": 1, "role": "a",
+                "superuser": true, "createdb": true, "createrole": true, "databases": {}, "roles": {},
+                "available_extensions": [],
+            });
+            facts
+                .as_object_mut()
+                .unwrap()
+                .extend(server("7", "100").as_object().unwrap().clone());
+            let source = serde_json::from_value(serde_json::json!({
+                "state": state, "running": true, "last_used": null, "server": facts, "database": null, "revisions": null,
+                "login_problem": null, "problem": null,
+                "answers": { "servers": answers, "refused": null, "silent": silent },
+            }))
+            .unwrap();
+            let place = mapping("localhost", port);
+            let what = Place::of(&place).unwrap().what(
+                &DockerSeen::default(),
+                &source,
+                &settings(),
+                &settings().databases["labeler"],
+            );
+            assert_eq!(what, wanted);
+        };
+        let (same, copy, other) = (server("7", "100"), server("7", "101"), server("8", "100"));
+        check(std::slice::from_ref(&same), None, "5999", Named::Found);
+        check(&[same.clone(), same.clone()], None, "5435", Named::Found);
+        check(std::slice::from_ref(&other), None, "5435", Named::Elsewhere(None));
+        // A physical copy has the number, and another start.
+        check(std::slice::from_ref(&copy), None, "5435", Named::Elsewhere(None));
+        check(std::slice::from_ref(&other), None, "5432", Named::Target);
+        let both = ["address 0", "address 1"].map(str::to_owned).to_vec();
+        check(&[same, other], None, "5435", Named::Several(both));
+        check(&[], Some("refused"), "5435", Named::Silent("refused".to_owned()));
+    }
+
+    #[test]
     fn of_a_volume_nothing_is_proven_and_a_container_that_serves_the_place_disproves_it() {
         let state = SourceState::Volume("x_postgres_labeler_data".to_owned());
         check(&state, &[], ("localhost", "5435"), Named::Unproven);

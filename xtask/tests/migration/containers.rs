@@ -11,7 +11,7 @@ use super::support::{
 };
 
 /// `docker-compose` 1.29, or whatever a machine has under that name.
-const V1: &str = "docker-compose";
+pub(super) const V1: &str = "docker-compose";
 /// The plugin.
 pub(super) const V2: &str = "docker compose";
 
