@@ -41,7 +41,10 @@ SELECT json_build_object(
   'system_identifier', CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
     THEN (SELECT system_identifier::text FROM pg_control_system()) END,
   'started', extract(epoch FROM pg_postmaster_start_time())::text,
+  -- Hidden from roles that may not read all settings.
+  'data_directory', (SELECT setting FROM pg_settings WHERE name = 'data_directory'),
   'standby', pg_is_in_recovery(),
+  'read_only', current_setting('default_transaction_read_only')::bool,
   'own_port', inet_server_port(),
   'member_of', (
     SELECT coalesce(json_agg(rolname ORDER BY rolname), '[]'::json) FROM pg_roles

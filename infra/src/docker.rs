@@ -124,6 +124,39 @@ pub fn image_id(runner: &Runner, image: &str) -> Result<Option<String>, CommandE
     Ok(text.split_whitespace().next().map(str::to_owned))
 }
 
+/// What an image says of a server's data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageData {
+    /// `PGDATA` of its environment.
+    pub folder: Option<String>,
+    /// Folders for which every container gets a volume without a name, unless it mounts another one.
+    pub volumes: Vec<String>,
+}
+
+/// What an image says of a server's data; `None` when it is not here.
+///
+/// # Errors
+/// When docker itself fails.
+pub fn image_data(runner: &Runner, image: &str) -> Result<Option<ImageData>, CommandError> {
+    let cmd = Cmd::new(PROGRAM, format!("inspect image {image}")).args([
+        "image",
+        "inspect",
+        "--format",
+        "{{range .Config.Env}}{{println .}}{{end}}{{range $folder, $_ := .Config.Volumes}}{{println \"VOLUME\" $folder}}{{end}}",
+        image,
+    ]);
+    let output = runner.output(&cmd)?;
+    if !output.success() {
+        return Ok(None);
+    }
+    let text = output.stdout_text();
+    let lines = |prefix: &'static str| text.lines().filter_map(move |line| line.strip_prefix(prefix));
+    Ok(Some(ImageData {
+        folder: lines("PGDATA=").next().map(str::to_owned),
+        volumes: lines("VOLUME ").map(str::to_owned).collect(),
+    }))
+}
+
 /// `docker pull`.
 pub fn pull(image: &str, limit: Duration) -> Cmd {
     Cmd::new(PROGRAM, format!("pull image {image}"))

@@ -9,6 +9,7 @@ pub mod activity;
 pub mod ailments;
 pub mod archive;
 pub mod cluster;
+pub mod container;
 pub mod facts;
 pub mod health;
 pub mod manifest;

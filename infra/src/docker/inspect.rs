@@ -17,6 +17,9 @@ pub struct Container {
     pub name: String,
     /// Image as it was asked for.
     pub image: String,
+    /// Id of the image it was made from; the tag may name a newer one by now.
+    #[serde(default)]
+    pub image_id: String,
     /// `running`, `exited`, `created`, `restarting`, `paused`, `dead`.
     pub status: String,
     /// When it was last started, as the engine writes it.
@@ -34,17 +37,34 @@ pub struct Container {
     pub address: Option<String>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// `POSTGRES_USER` of its environment; passwords are never kept.
-    pub postgres_user: Option<String>,
-    /// `PGDATA` of its environment.
-    pub pgdata: Option<String>,
+    /// Whether the engine removes it, with its anonymous volumes, when it stops.
+    #[serde(default)]
+    pub auto_remove: bool,
+    /// User that its first process runs as; empty: the image's.
+    #[serde(default)]
+    pub user: String,
+    /// Program and first arguments that the image or a person set.
+    #[serde(default)]
+    pub entrypoint: Vec<String>,
+    /// Arguments after the entrypoint.
+    #[serde(default)]
+    pub command: Vec<String>,
+    /// Size of `/dev/shm` in bytes; 0: the engine's default.
+    #[serde(default)]
+    pub shm_bytes: u64,
+    /// Variables that decide how PostgreSQL starts; no other is kept, and no password.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
 }
 
 /// A mount of a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
-    /// Volume name; `None` for a bind mount.
+    /// Volume name; `None` for a bind mount or memory.
     pub volume: Option<String>,
+    /// Whether it is memory (`tmpfs`), empty after every stop.
+    #[serde(default)]
+    pub memory: bool,
     /// Path on the host (bind mounts) or of the volume's data.
     pub source: String,
     /// Path in the container.
@@ -57,12 +77,11 @@ impl Container {
         matches!(self.status.as_str(), "running" | "restarting" | "paused")
     }
 
-    /// The mount that holds the cluster.
-    pub fn data_mount(&self) -> Option<&Mount> {
-        let data = self.pgdata.as_deref().unwrap_or("/var/lib/postgresql/data");
+    /// The mount that a path of the container lies in.
+    pub fn mount_of(&self, path: &str) -> Option<&Mount> {
         self.mounts
             .iter()
-            .filter(|mount| Path::new(data).starts_with(&mount.destination))
+            .filter(|mount| Path::new(path).starts_with(&mount.destination))
             .max_by_key(|mount| mount.destination.len())
     }
 
@@ -72,6 +91,26 @@ impl Container {
     }
 }
 
+impl Mount {
+    /// Whether it is a volume that nobody named: `docker rm -v` and `docker-compose down -v` remove it with its container.
+    pub fn is_anonymous(&self) -> bool {
+        let hex = |name: &String| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        self.volume.as_ref().is_some_and(hex)
+    }
+}
+
+/// Whether a variable of a container decides how PostgreSQL starts. Passwords do not, and are not kept.
+fn is_kept(variable: &str) -> bool {
+    let secret = variable.contains("PASS");
+    let ours = variable.starts_with("PG") || variable.starts_with("LC_");
+    !secret
+        && (ours
+            || matches!(
+                variable,
+                "POSTGRES_USER" | "LANG" | "LANGUAGE" | "TZ" | "LD_LIBRARY_PATH" | "LD_PRELOAD"
+            ))
+}
+
 /// A named volume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
@@ -79,6 +118,9 @@ pub struct Volume {
     pub name: String,
     /// Labels; Compose writes its project and the short name here.
     pub labels: BTreeMap<String, String>,
+    /// Whether it is memory, empty once no container uses it.
+    #[serde(default)]
+    pub memory: bool,
 }
 
 fn parse<T: serde::de::DeserializeOwned>(cmd: &Cmd, bytes: &[u8]) -> Result<T, CommandError> {
@@ -109,6 +151,8 @@ mod raw {
     pub(super) struct Container {
         id: String,
         name: String,
+        #[serde(default)]
+        image: String,
         state: State,
         config: Config,
         host_config: HostConfig,
@@ -136,6 +180,10 @@ mod raw {
         image: String,
         env: Option<Vec<String>>,
         labels: Option<BTreeMap<String, String>>,
+        #[serde(default)]
+        user: String,
+        entrypoint: Option<Vec<String>>,
+        cmd: Option<Vec<String>>,
     }
 
     #[derive(Deserialize)]
@@ -143,6 +191,11 @@ mod raw {
     struct HostConfig {
         restart_policy: Option<Restart>,
         port_bindings: Option<BTreeMap<String, Option<Vec<Binding>>>>,
+        #[serde(default)]
+        auto_remove: bool,
+        tmpfs: Option<BTreeMap<String, String>>,
+        #[serde(default)]
+        shm_size: u64,
     }
 
     #[derive(Deserialize)]
@@ -185,6 +238,7 @@ mod raw {
     pub(super) struct Volume {
         name: String,
         labels: Option<BTreeMap<String, String>>,
+        options: Option<BTreeMap<String, String>>,
     }
 
     impl From<Volume> for super::Volume {
@@ -192,6 +246,9 @@ mod raw {
             Self {
                 name: raw.name,
                 labels: raw.labels.unwrap_or_default(),
+                memory: raw
+                    .options
+                    .is_some_and(|options| options.get("type").is_some_and(|kind| kind == "tmpfs")),
             }
         }
     }
@@ -199,11 +256,18 @@ mod raw {
     impl From<Container> for super::Container {
         fn from(raw: Container) -> Self {
             let env = raw.config.env.unwrap_or_default();
-            let variable = |name: &str| {
-                env.iter()
-                    .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-                    .map(str::to_owned)
-            };
+            let variables = env.iter().filter_map(|line| line.split_once('='));
+            let variables = variables
+                .filter(|(name, _)| super::is_kept(name))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            let memory = raw.host_config.tmpfs.unwrap_or_default();
+            let memory = memory.into_keys().map(|destination| super::Mount {
+                volume: None,
+                memory: true,
+                source: String::new(),
+                destination,
+            });
             // What was asked for, which a stopped container still knows, and what a running one really got: a port that
             // the engine chose is only in the second.
             let asked = raw.host_config.port_bindings.unwrap_or_default();
@@ -229,6 +293,13 @@ mod raw {
                 id: raw.id,
                 name: raw.name.trim_start_matches('/').to_owned(),
                 image: raw.config.image,
+                image_id: raw.image,
+                auto_remove: raw.host_config.auto_remove,
+                user: raw.config.user,
+                entrypoint: raw.config.entrypoint.unwrap_or_default(),
+                command: raw.config.cmd.unwrap_or_default(),
+                shm_bytes: raw.host_config.shm_size,
+                variables,
                 status: raw.state.status,
                 started_at: raw.state.started_at,
                 health: raw.state.health.map(|health| health.status),
@@ -243,9 +314,11 @@ mod raw {
                     .into_iter()
                     .map(|mount| super::Mount {
                         volume: (mount.r#type == "volume").then_some(mount.name).flatten(),
+                        memory: mount.r#type == "tmpfs",
                         source: mount.source,
                         destination: mount.destination,
                     })
+                    .chain(memory)
                     .collect(),
                 ports,
                 address: networks
@@ -253,8 +326,6 @@ mod raw {
                     .map(|end| end.address)
                     .find(|address| !address.is_empty()),
                 labels: raw.config.labels.unwrap_or_default(),
-                postgres_user: variable("POSTGRES_USER"),
-                pgdata: variable("PGDATA"),
             }
         }
     }

@@ -51,6 +51,12 @@ pub struct ServerFacts {
     /// Whether it is a standby, which nobody can write to.
     #[serde(default)]
     pub standby: bool,
+    /// Whether new transactions only read unless they say otherwise.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Its data folder, where the role may ask.
+    #[serde(default)]
+    pub data_directory: Option<String>,
     /// The port it listens on; another one than ours when somebody stands between.
     #[serde(default)]
     pub own_port: Option<u16>,

@@ -38,6 +38,9 @@ pub enum Reach {
         name: String,
         /// The address clients use inside; `127.0.0.1` asks over TCP, which a first-run bootstrap server refuses.
         host: String,
+        /// The port inside; `None`: as the container's own environment says.
+        #[serde(default)]
+        port: Option<u16>,
     },
 }
 
@@ -130,11 +133,22 @@ impl Server {
     /// A client program connected to `database`, for short questions: in a container it runs through `docker exec`.
     pub fn client(&self, program: &str, database: &str, what: impl Into<String>) -> Cmd {
         let cmd = match &self.reach {
-            Reach::Container { name, host } => {
+            Reach::Container { name, host, port } => {
                 let cmd = Cmd::new(docker::PROGRAM, what)
                     .args(["exec", "-i"])
                     .args(self.docker_env());
-                self.with_password(cmd).args([name, program, "-h", host])
+                let cmd = self.with_password(cmd).args([name, program, "-h", host]);
+                cmd.args(port_args(*port))
+            }
+            Reach::Tcp { host, port } if let Clients::Image { image, run } = &self.clients => {
+                let cmd = Cmd::new(docker::PROGRAM, what)
+                    .args(["run", "--rm", "-i"])
+                    .args(host_network())
+                    .args(["--label", &format!("{}={run}", docker::RUN_LABEL)])
+                    .args(self.docker_env());
+                let cmd = self.with_password(cmd).args(["--entrypoint", program, image]);
+                cmd.args(["-h", &from_container(host)])
+                    .args(port_args(Some(*port)))
             }
             Reach::Tcp { .. } | Reach::Socket { .. } => self.machine_client(program, what),
         };
@@ -179,7 +193,7 @@ impl Server {
         what: impl Into<String>,
     ) -> (Cmd, PathBuf) {
         match (&self.reach, &self.clients) {
-            (Reach::Container { name, host }, Clients::Image { image, run }) => {
+            (Reach::Container { name, host, port }, Clients::Image { image, run }) => {
                 let mut mount = format!("type=bind,source={},target=/backup", folder.display());
                 if read_only {
                     mount.push_str(",readonly");
@@ -192,7 +206,8 @@ impl Server {
                     .args(self.docker_env());
                 let cmd = self
                     .with_password(cmd)
-                    .args(["--entrypoint", program, image, "-h", host]);
+                    .args(["--entrypoint", program, image, "-h", host])
+                    .args(port_args(*port));
                 (cmd.args(["-U", &self.user]), PathBuf::from("/backup"))
             }
             _ => (
@@ -323,6 +338,27 @@ impl Server {
             // Without a password, fail rather than ask on the terminal.
             None => cmd,
         }
+    }
+}
+
+fn port_args(port: Option<u16>) -> Vec<String> {
+    port.map_or_else(Vec::new, |port| vec!["-p".to_owned(), port.to_string()])
+}
+
+/// The network of this machine for a client in a container. Docker Desktop's engine runs in a machine of its own, whose
+/// network is another one.
+fn host_network() -> &'static [&'static str] {
+    match cfg!(target_os = "linux") {
+        true => &["--network", "host"],
+        false => &[],
+    }
+}
+
+/// How a client in a container calls a host of this machine: Docker Desktop has a name for it.
+fn from_container(host: &str) -> String {
+    match !cfg!(target_os = "linux") && crate::ports::is_this_machine(host) {
+        true => "host.docker.internal".to_owned(),
+        false => host.to_owned(),
     }
 }
 

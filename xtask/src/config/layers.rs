@@ -119,6 +119,12 @@ pub fn load(
             why: broken::message(&error),
         })?;
     validate(&settings)?;
+    let mut paths = Vec::new();
+    leaves(merged.document.as_table(), "", &mut |path, _| {
+        paths.push(path.to_owned())
+    });
+    paths.retain(|path| merged.is_said(path, &shipped));
+    settings.chosen = paths.into_iter().collect();
     let sources = settings
         .databases
         .values_mut()

@@ -4,6 +4,7 @@ mod address;
 mod application;
 mod broken;
 mod connection;
+mod known;
 mod layers;
 mod local;
 mod maintenance;

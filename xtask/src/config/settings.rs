@@ -3,7 +3,7 @@
 //!
 //! Every table has defaults so that a layer may hold any part of it; unknown keys are errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use infra::Secret;
@@ -43,6 +43,9 @@ pub struct Settings {
     pub limits: Limits,
     /// Named variations; `--profile NAME` lays one over everything above.
     pub profiles: BTreeMap<String, Settings>,
+    /// Dotted paths of the values that the team or a person wrote: they win over what is guessed.
+    #[serde(skip)]
+    pub chosen: BTreeSet<String>,
 }
 
 impl Settings {
@@ -232,17 +235,19 @@ pub struct Source {
     pub image: String,
     /// The database in the old instance.
     pub database: String,
-    /// The bootstrap superuser of the old instance; `external`: the role that reads it. Empty: the role of `.env`.
+    /// The bootstrap superuser of the old instance; unless it is set, `POSTGRES_USER` of the container. `external`: the role
+    /// that reads it; empty: the role of `.env`.
     pub user: String,
     /// `external`: its host; empty: the host of `.env`. Others: one more name of this machine, as `.env` may spell it.
     pub host: String,
-    /// `external`: its port; 0: the port of `.env`.
+    /// `external`: its port; 0: the port of `.env`. Containers: the port inside; 0: as the container was started.
     pub port: u16,
     /// `external`: a database beside the one that is moved, to connect to while that one is closed; empty: `postgres`.
     pub maintenance_database: String,
     /// `external`: TLS, time limits, where the password comes from.
     pub connection: Connection,
-    /// `pg-ctl`: the data directory.
+    /// `pg-ctl`: the data directory. Containers: the data folder inside (`PGDATA`); empty: as the container was started, or
+    /// as a volume shows it.
     pub data: PathBuf,
     /// `pg-ctl`: folder with the server's programs.
     pub bin: PathBuf,

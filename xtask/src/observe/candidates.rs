@@ -82,6 +82,7 @@ mod tests {
         Volume {
             name: name.to_owned(),
             labels,
+            memory: false,
         }
     }
 

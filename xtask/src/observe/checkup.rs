@@ -161,17 +161,8 @@ fn login(
             said(&error)
         )),
         Ok(()) => {
-            // Over the container's own address: over loopback the image trusts everybody.
-            let inside = seen
-                .docker
-                .publisher(port)
-                .and_then(|container| Some((container, container.address.as_deref()?)));
-            let server = match inside {
-                Some((container, address)) => {
-                    servers::in_container(label, container, address, &role, password, settings)
-                }
-                None => servers::over_tcp(label, &host, port, &role, password, settings),
-            };
+            let container = seen.docker.publisher(port);
+            let server = servers::as_application(label, (&host, port), &role, password, settings, container);
             ask(eyes, &server, &database)
         }
     };
@@ -319,8 +310,8 @@ fn space(eyes: &Eyes<'_>, seen: &Observed) -> Vec<Space> {
     let data = &eyes.settings.target.data;
     let target = match (&seen.target.container, eyes.settings.target.control) {
         (Some(container), _) if container.status == "running" => {
-            let data = container.pgdata.as_deref().unwrap_or("/var/lib/postgresql/data");
-            docker::free_bytes(eyes.runner, &container.name, data)
+            let data = infra::postgres::container::data_folder(container);
+            docker::free_bytes(eyes.runner, &container.name, &data)
                 .map(|free| (format!("{data} of container {}", container.name), free))
         }
         (None, Control::PgCtl) if seen.target.exists => {

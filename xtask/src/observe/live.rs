@@ -164,23 +164,12 @@ fn application_role(
     let password = vault.get(&SecretName::Source(name.to_owned())).cloned();
     let label = format!("the target as {user}");
     let settings = &eyes.settings.target;
-    let server = match &target.container {
-        Some(container) => {
-            let address = container.address.as_deref()?;
-            servers::in_container(label, container, address, user, password, settings)
-        }
-        None => {
-            let port = mapping.port.value.as_ref()?.parse().ok()?;
-            servers::over_tcp(
-                label,
-                mapping.host.value.as_deref()?,
-                port,
-                user,
-                password,
-                settings,
-            )
-        }
-    };
+    let place = (
+        mapping.host.value.as_deref()?,
+        mapping.port.value.as_ref()?.parse().ok()?,
+    );
+    let container = target.container.as_ref();
+    let server = servers::as_application(label, place, user, password, settings, container);
     let server = Server {
         options: servers::options(settings),
         ..server

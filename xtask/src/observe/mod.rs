@@ -11,11 +11,13 @@ mod kept_rows;
 mod live;
 mod machine;
 mod named;
+mod place;
 mod ports;
 mod repositories;
 pub mod servers;
 mod sources;
 mod stack;
+mod storage;
 mod target;
 mod volume;
 mod weak;
@@ -48,6 +50,7 @@ pub use ports::Holder;
 pub use repositories::{LabelerSeen, PlatformSeen, compose_sums, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
 pub use stack::StackSeen;
+pub use storage::{StorageSeen, TargetData};
 pub use target::{RedisSeen, TargetDatabase, TargetSeen};
 pub use volume::project_of_target;
 pub use weak::weak_passwords;
@@ -121,6 +124,7 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
         free_bytes,
         findings,
     };
+    seen.target.data = storage::target(eyes, &seen);
     // What cannot be told of it here is told where it matters, by the step that starts the target.
     seen.target.volume = volume::look(eyes, &seen).and_then(Result::ok).flatten();
     seen

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use infra::docker::Container;
 use serde::{Deserialize, Serialize};
 
-use super::{DockerSeen, EnvSeen, MappingSeen, SourceState};
+use super::place::Identity;
+use super::{DockerSeen, EnvSeen, MappingSeen, SourceSeen, SourceState};
 use crate::config::{Control, Database, Settings, Target};
 
 /// The port of PostgreSQL inside a container.
@@ -35,14 +36,18 @@ pub enum Named {
     Target,
     /// Another place; a running container that serves it, where there is one.
     Elsewhere(Option<String>),
+    /// Nobody answers there, although the old instance runs; in the words of whoever said so.
+    Silent(String),
+    /// The host has several addresses, where different servers answer.
+    Several(Vec<String>),
     /// Nothing on this machine proves or disproves that it is the one that was found.
     Unproven,
 }
 
 /// Host and port as `.env` says them.
 pub(super) struct Place<'a> {
-    host: &'a str,
-    port: &'a str,
+    pub(super) host: &'a str,
+    pub(super) port: &'a str,
 }
 
 impl<'a> Place<'a> {
@@ -58,11 +63,11 @@ impl<'a> Place<'a> {
         })
     }
 
-    fn port(&self) -> Option<u16> {
+    pub(super) fn port(&self) -> Option<u16> {
         self.port.trim().parse().ok()
     }
 
-    fn is_here(&self, database: &Database) -> bool {
+    pub(super) fn is_here(&self, database: &Database) -> bool {
         let also = database.source.host.as_str();
         (!also.is_empty() && self.host.eq_ignore_ascii_case(also)) || infra::ports::is_this_machine(self.host)
     }
@@ -119,11 +124,30 @@ impl<'a> Place<'a> {
     fn what(
         &self,
         docker: &DockerSeen,
-        state: &SourceState,
+        source: &SourceSeen,
         settings: &Settings,
         database: &Database,
     ) -> Named {
+        let state = &source.state;
+        let proven = source.answers.as_ref().zip(source.server.as_ref());
         let found = match state {
+            _ if let Some((answers, server)) = proven
+                && !answers.servers.is_empty() =>
+            {
+                let is_source = |(_, identity): &(String, Identity)| identity.is(server);
+                let same = answers.servers.iter().filter(|answer| is_source(answer)).count();
+                if same > 0 && same < answers.servers.len() {
+                    let addresses = answers.servers.iter().map(|(address, _)| address.clone());
+                    return Named::Several(addresses.collect());
+                }
+                same > 0
+            }
+            _ if let Some((answers, _)) = proven
+                && let Some(why) = &answers.silent
+                && answers.refused.is_none() =>
+            {
+                return Named::Silent(why.clone());
+            }
             SourceState::Container(container) => self.is_container(container, database),
             SourceState::Cluster { cluster, port } => {
                 let serves = port.or_else(|| cluster.configured_port());
@@ -166,7 +190,7 @@ pub(super) fn look(
     env_files: &[EnvSeen],
     settings: &Settings,
     name: &str,
-    state: &SourceState,
+    source: &SourceSeen,
 ) -> Option<NamedSeen> {
     let database = settings.databases.get(name)?;
     let by_docker = matches!(database.source.control, Control::Compose | Control::Container);
@@ -180,7 +204,7 @@ pub(super) fn look(
         Some(NamedSeen {
             file: file.path.clone(),
             place: format!("{}:{}", place.host, place.port),
-            what: place.what(docker, state, settings, database),
+            what: place.what(docker, source, settings, database),
             here: place.is_here(database),
         })
     });
@@ -188,7 +212,9 @@ pub(super) fn look(
         Named::Found => 0,
         Named::Target => 1,
         Named::Unproven => 2,
-        Named::Elsewhere(_) => 3,
+        Named::Silent(_) => 3,
+        Named::Several(_) => 4,
+        Named::Elsewhere(_) => 5,
     })
 }
 
@@ -237,7 +263,11 @@ mod tests {
             rejected: Vec::new(),
             mappings: [("labeler".to_owned(), mapping(host, port))].into(),
         }];
-        let seen = look(&docker, &env, &settings(), "labeler", state).unwrap();
+        let source = serde_json::from_value(serde_json::json!({
+            "state": state, "running": false, "last_used": null, "server": null, "database": null, "revisions": null,
+            "login_problem": null, "problem": null,
+        }));
+        let seen = look(&docker, &env, &settings(), "labeler", &source.unwrap()).unwrap();
         assert_eq!(seen.what, wanted, "{host}:{port}");
     }
 
@@ -290,6 +320,53 @@ mod tests {
             named,
             Named::Elsewhere(Some("labeler-postgres-platform".to_owned())),
         );
+    }
+
+    #[test]
+    fn whoever_answers_there_decides_and_not_the_port() {
+        let container = container("labeler-postgres-labeler", "running", &[5435]);
+        let state = SourceState::Container(Box::new(container));
+        let server = |number: &str, started: &str| serde_json::json!({ "system_identifier": number, "started": started });
+        let check = |servers: &[serde_json::Value], silent: Option<&str>, port: &str, wanted: Named| {
+            let answers: Vec<_> = servers
+                .iter()
+                .enumerate()
+                .map(|(i, server)| (format!("address {i}"), server))
+                .collect();
+            let mut facts = serde_json::json!({
+                "version_num": 160014, "max_connections": 100, "reserved_connections": 3, "connections": 1, "role": "a",
+                "superuser": true, "createdb": true, "createrole": true, "databases": {}, "roles": {},
+                "available_extensions": [],
+            });
+            facts
+                .as_object_mut()
+                .unwrap()
+                .extend(server("7", "100").as_object().unwrap().clone());
+            let source = serde_json::from_value(serde_json::json!({
+                "state": state, "running": true, "last_used": null, "server": facts, "database": null, "revisions": null,
+                "login_problem": null, "problem": null,
+                "answers": { "servers": answers, "refused": null, "silent": silent },
+            }))
+            .unwrap();
+            let place = mapping("localhost", port);
+            let what = Place::of(&place).unwrap().what(
+                &DockerSeen::default(),
+                &source,
+                &settings(),
+                &settings().databases["labeler"],
+            );
+            assert_eq!(what, wanted);
+        };
+        let (same, copy, other) = (server("7", "100"), server("7", "101"), server("8", "100"));
+        check(std::slice::from_ref(&same), None, "5999", Named::Found);
+        check(&[same.clone(), same.clone()], None, "5435", Named::Found);
+        check(std::slice::from_ref(&other), None, "5435", Named::Elsewhere(None));
+        // A physical copy has the number, and another start.
+        check(std::slice::from_ref(&copy), None, "5435", Named::Elsewhere(None));
+        check(std::slice::from_ref(&other), None, "5432", Named::Target);
+        let both = ["address 0", "address 1"].map(str::to_owned).to_vec();
+        check(&[same, other], None, "5435", Named::Several(both));
+        check(&[], Some("refused"), "5435", Named::Silent("refused".to_owned()));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub fn target(settings: &Settings, vault: &Vault, run: &str) -> Server {
         Control::Compose | Control::Container => Reach::Container {
             name: target.container.clone(),
             host: INSIDE.to_owned(),
+            port: None,
         },
         _ => Reach::Tcp {
             host: target.host.clone(),
@@ -115,12 +116,11 @@ pub fn target_cluster(target: &Target) -> Cluster {
     }
 }
 
-/// A running source container, asked from inside: as its bootstrap superuser over loopback, or as anybody over
-/// `address`, where the image's rules want a password.
+/// A running source container, asked from inside over loopback as its bootstrap superuser.
 pub fn in_container(
     label: String,
     container: &Container,
-    host: &str,
+    port: u16,
     user: &str,
     password: Option<Secret>,
     target: &Target,
@@ -129,7 +129,8 @@ pub fn in_container(
         label,
         reach: Reach::Container {
             name: container.name.clone(),
-            host: host.to_owned(),
+            host: INSIDE.to_owned(),
+            port: Some(port),
         },
         user: user.to_owned(),
         password,
@@ -138,6 +139,30 @@ pub fn in_container(
             run: String::new(),
         },
         options: Vec::new(),
+    }
+}
+
+/// A server at an address as an application on this machine reaches it. Without psql on this machine, the client comes from
+/// `container`'s image and uses this machine's network.
+pub fn as_application(
+    label: String,
+    (host, port): (&str, u16),
+    user: &str,
+    password: Option<Secret>,
+    target: &Target,
+    container: Option<&Container>,
+) -> Server {
+    let server = over_tcp(label, host, port, user, password, target);
+    let ours = !target.bin.as_os_str().is_empty() || infra::command::find_program("psql").is_some();
+    match container {
+        Some(container) if !ours => Server {
+            clients: Clients::Image {
+                image: container.image_id.clone(),
+                run: String::new(),
+            },
+            ..server
+        },
+        _ => server,
     }
 }
 

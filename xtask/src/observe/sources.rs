@@ -9,11 +9,12 @@ use infra::postgres::activity::{self, Sessions};
 use infra::postgres::cluster::Cluster;
 use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
 use infra::postgres::unprivileged::{self, Unprivileged};
-use infra::postgres::{Reach, Script, Server};
+use infra::postgres::{Reach, Server};
 use serde::{Deserialize, Serialize};
 
 use super::candidates::{self, Candidates};
-use super::{DockerSeen, EnvSeen, Eyes, MappingSeen, NamedSeen, named, servers};
+use super::place::Answers;
+use super::{DockerSeen, EnvSeen, Eyes, MappingSeen, NamedSeen, StorageSeen, named, place, servers, storage};
 use crate::config::{Access, Control, Database, SecretName, Vault};
 use crate::model::Finding;
 
@@ -70,6 +71,9 @@ pub struct SourceSeen {
     /// Whether one of them may be the one that is meant: nothing decides between them.
     #[serde(default)]
     pub unsettled: bool,
+    /// Where its data lie.
+    #[serde(default)]
+    pub storage: StorageSeen,
     /// Whether it is the one that `.env` names.
     #[serde(default)]
     pub named: Option<NamedSeen>,
@@ -87,6 +91,9 @@ pub struct SourceSeen {
     pub beside: Vec<DatabaseFacts>,
     /// Where Alembic stands in it.
     pub revisions: Option<Vec<String>>,
+    /// Who answers at the address that `.env` names, while the instance runs.
+    #[serde(default)]
+    pub answers: Option<Answers>,
     /// Why the login that `.env` names does not work.
     pub login_problem: Option<String>,
     /// Why the instance cannot be asked.
@@ -137,7 +144,8 @@ pub(super) fn look(
         .map(|(name, database)| {
             let mapping = env_files.iter().find_map(|file| file.mappings.get(name));
             let mut seen = one(eyes, docker, mapping, vault, name, database, findings);
-            seen.named = named::look(docker, env_files, eyes.settings, name, &seen.state);
+            seen.storage = storage::look(eyes, docker, name, &seen.state, seen.server.as_ref());
+            seen.named = named::look(docker, env_files, eyes.settings, name, &seen);
             (name.clone(), seen)
         })
         .collect()
@@ -173,11 +181,13 @@ fn one(
         state,
         rivals: candidates.rivals,
         unsettled: candidates.unsettled,
+        storage: StorageSeen::Elsewhere,
         named: None,
         server: None,
         database: None,
         beside: Vec::new(),
         revisions: None,
+        answers: None,
         login_problem: None,
         problem: None,
         unprivileged: None,
@@ -192,23 +202,21 @@ fn one(
     {
         seen.problem = Some(error.to_string());
     }
-    if let Some(login) = login(eyes, &seen.state, name, mapping, vault) {
-        let name = mapping.and_then(|m| m.name.value.clone()).unwrap_or_default();
-        let cmd = login.psql(
-            &name,
-            &Script::new("SELECT 1;"),
-            format!("log in to {}", login.label),
-        );
-        if let Err(error) = eyes.runner.run(&cmd.limit(std::time::Duration::from_secs(30))) {
-            let tail = error.tail().lines().last().unwrap_or_default().to_owned();
-            seen.login_problem = Some(if tail.is_empty() { error.to_string() } else { tail });
-            // One login, one finding: the superuser of a local cluster has the password of `.env` as well.
-            if administrator.is_some_and(|server| server.user == login.user) {
-                seen.problem = None;
-            }
+    if let (true, Some(mapping)) = (is_ours(&seen.state), mapping) {
+        seen.answers = place::ask(eyes, &seen.state, name, database, mapping, vault);
+        seen.login_problem = seen.answers.as_ref().and_then(|answers| answers.refused.clone());
+        // One login, one finding: the superuser of a local cluster has the password of `.env` as well.
+        let same = |server: &Server| Some(&server.user) == mapping.user.value.as_ref();
+        if seen.login_problem.is_some() && administrator.as_ref().is_some_and(same) {
+            seen.problem = None;
         }
     }
     seen
+}
+
+/// Whether it is on this machine, and nothing but its address says which one it is.
+fn is_ours(state: &SourceState) -> bool {
+    matches!(state, SourceState::Container(_) | SourceState::Cluster { .. })
 }
 
 /// When a container was last started, or the files of a cluster last written by a server's start or end. Nothing tells
@@ -294,17 +302,10 @@ fn administrator(
     let target = &eyes.settings.target;
     match state {
         SourceState::Container(container) => {
-            let user = container
-                .postgres_user
-                .as_deref()
-                .unwrap_or(&database.source.user);
+            let user = eyes.settings.source_user(name, Some(container));
+            let port = eyes.settings.source_port(name, container);
             Some(servers::in_container(
-                label,
-                container,
-                servers::INSIDE,
-                user,
-                password,
-                target,
+                label, container, port, &user, password, target,
             ))
         }
         SourceState::Cluster { port: Some(port), .. } => Some(servers::over_tcp(
@@ -316,39 +317,6 @@ fn administrator(
             target,
         )),
         SourceState::External => servers::external_source(eyes.settings, name, mapping, vault),
-        _ => None,
-    }
-}
-
-/// The source as the application logs in: with the role and password of `.env`, where a password is really asked for.
-fn login(
-    eyes: &Eyes<'_>,
-    state: &SourceState,
-    name: &str,
-    mapping: Option<&MappingSeen>,
-    vault: &Vault,
-) -> Option<Server> {
-    let mapping = mapping?;
-    let user = mapping.user.value.as_deref()?;
-    let label = format!("source {name} as {user}");
-    let password = vault.get(&SecretName::Source(name.to_owned())).cloned();
-    let target = &eyes.settings.target;
-    match state {
-        SourceState::Container(container) => {
-            // Over loopback the image trusts everybody; over the container's own address it does not.
-            let address = container.address.as_deref()?;
-            Some(servers::in_container(
-                label, container, address, user, password, target,
-            ))
-        }
-        SourceState::Cluster { port: Some(port), .. } => Some(servers::over_tcp(
-            label,
-            "127.0.0.1",
-            *port,
-            user,
-            password,
-            target,
-        )),
         _ => None,
     }
 }

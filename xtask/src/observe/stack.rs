@@ -36,6 +36,12 @@ pub struct TargetService {
     pub ports: Vec<u16>,
     /// Whether it is on the host's own network, where nothing is published.
     pub host_network: bool,
+    /// `PGDATA`.
+    #[serde(default)]
+    pub data_folder: Option<String>,
+    /// Volume or folder, and where it is mounted.
+    #[serde(default)]
+    pub mounts: Vec<(String, String)>,
 }
 
 /// A setting that says something else than the Compose file.
@@ -128,6 +134,12 @@ impl TargetService {
             container: service.container_name.as_ref().map(text),
             image: service.image.as_ref().map(text),
             user: service.environment.get("POSTGRES_USER").map(text),
+            data_folder: service.environment.get("PGDATA").map(text),
+            mounts: service
+                .mounts
+                .iter()
+                .map(|mount| (mount.source.clone(), mount.target.clone()))
+                .collect(),
             ports: service.ports.iter().map(|port| port.port).collect(),
             host_network: service
                 .network_mode

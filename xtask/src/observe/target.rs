@@ -9,7 +9,7 @@ use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
 use infra::redis::Pong;
 use serde::{Deserialize, Serialize};
 
-use super::{DockerSeen, Eyes, Holder, ports, servers, weak_passwords};
+use super::{DockerSeen, Eyes, Holder, TargetData, ports, servers, weak_passwords};
 use crate::config::{Access, Control, SecretName, Vault};
 use crate::model::Finding;
 
@@ -21,6 +21,9 @@ pub struct TargetSeen {
     /// Its volume, when its container is gone.
     #[serde(default)]
     pub volume: Option<String>,
+    /// Where its data lie, or will.
+    #[serde(default)]
+    pub data: Option<TargetData>,
     /// Whether it (container or cluster) runs.
     pub running: bool,
     /// Whether something of it exists already: a stopped container or a data directory.
@@ -69,6 +72,7 @@ pub(super) fn look(
     let mut seen = TargetSeen {
         container: docker.container(&settings.container).cloned(),
         volume: None,
+        data: None,
         running: false,
         exists: false,
         server: None,

@@ -109,6 +109,7 @@ mod tests {
         let volume = |name: &str| Volume {
             name: name.to_owned(),
             labels: std::collections::BTreeMap::new(),
+            memory: false,
         };
         let there = [volume("platform_redis_data"), volume("platform_postgres_data")];
         assert_eq!(

@@ -107,11 +107,9 @@ pub fn in_charge(
             Reach::Container {
                 name: container.name.clone(),
                 host: servers::INSIDE.to_owned(),
+                port: Some(settings.source_port(name, container)),
             },
-            container
-                .postgres_user
-                .clone()
-                .unwrap_or_else(|| database.source.user.clone()),
+            settings.source_user(name, Some(container)),
         ),
         Some(SourceState::Cluster { port: Some(port), .. }) => (
             Reach::Tcp {

@@ -7,6 +7,7 @@ mod instances;
 mod onboarding;
 mod origin;
 mod repositories;
+mod storage;
 
 use crate::config::Settings;
 use crate::model::{Finding, Severity};
@@ -43,6 +44,8 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         environment::application,
         environment::disk,
         instances::sources,
+        storage::sources,
+        storage::target,
         origin::named,
         origin::beside,
         instances::source_logins,

@@ -130,6 +130,13 @@ pub(super) fn reads(action: &Fence, world: &World<'_>) -> Result<ServerFacts, Fa
         });
     }
     let seen = facts::server(&world.runner, &server, "template1")?;
+    if !seen.read_only && action.external().is_none() {
+        return Err(Failure::new(format!(
+            "the reader of {} does not only read: its start-up command leaves out default_transaction_read_only",
+            action.database
+        ))
+        .hint(format!("cargo xtask rollback {}", world.run.id)));
+    }
     if !seen.databases.contains_key(&action.source_database) {
         let have: Vec<&str> = seen.databases.keys().map(String::as_str).collect();
         return Err(Failure::new(format!(

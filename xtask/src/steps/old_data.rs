@@ -1,6 +1,7 @@
 //! The last look at an old instance before its data go: they must be what the backup holds.
 
 use infra::docker;
+use infra::postgres::container::{self, Start};
 use infra::postgres::facts::{self, DatabaseFacts};
 use infra::postgres::manifest::{self, CompareOptions, Difference};
 
@@ -57,14 +58,23 @@ fn readable(old: &Fence, world: &World<'_>) -> Result<Fence, Failure> {
     let mut old = old.clone();
     if let Fenced::Container {
         name,
-        image,
+        start,
         data: Some(volume),
         ..
     } = &old.fenced
         && docker::container(&world.runner, name)?.is_none()
     {
-        let (volume, image) = (volume.clone(), image.clone());
-        old.fenced = Fenced::Volume { volume, image };
+        let found = container::data_folders(&world.runner, volume, &start.image)?;
+        let [found] = found.as_slice() else {
+            let many = found.len();
+            return Err(Failure::new(format!(
+                "volume {volume} holds {many} data folders; one was expected"
+            )));
+        };
+        old.fenced = Fenced::Volume {
+            volume: volume.clone(),
+            start: Start::on_volume(&start.image, found),
+        };
     }
     Ok(old)
 }

@@ -11,7 +11,7 @@ use super::support::{
 };
 
 /// `docker-compose` 1.29, or whatever a machine has under that name.
-const V1: &str = "docker-compose";
+pub(super) const V1: &str = "docker-compose";
 /// The plugin.
 pub(super) const V2: &str = "docker compose";
 
@@ -286,6 +286,7 @@ fn fact_2_8_pg_isready_answers_while_the_first_run_still_prepares_the_cluster() 
         reach: infra::postgres::Reach::Container {
             name: container.0.clone(),
             host: "127.0.0.1".to_owned(),
+            port: None,
         },
         user: "postgres".to_owned(),
         password: Some(infra::Secret::new("devpass")),

@@ -23,6 +23,7 @@ mod engine_restart;
 mod external;
 mod facts;
 mod failures;
+mod kept_data;
 mod killed_containers;
 mod late;
 #[path = "../../../infra/tests/support/left_out.rs"]
@@ -32,6 +33,8 @@ mod onboarding;
 mod pull;
 mod refusals;
 mod roles;
+#[cfg(unix)]
+mod same_server;
 mod secrets;
 mod storage;
 mod support;

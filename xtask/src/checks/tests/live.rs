@@ -43,6 +43,8 @@ fn healthy() -> World {
         invalid: false,
     };
     let server = ServerFacts {
+        data_directory: None,
+        read_only: false,
         version_num: 160_000,
         max_connections: 100,
         reserved_connections: 3,
@@ -105,6 +107,7 @@ fn healthy() -> World {
         instance: InstanceSeen {
             docker: DockerSeen::default(),
             target: TargetSeen {
+                data: None,
                 container: None,
                 volume: None,
                 running: true,

@@ -255,6 +255,7 @@ fn fill(stage: &Stage<'_>, old: &Old, prefix: &str, image: &str) -> anyhow::Resu
         reach: Reach::Container {
             name: format!("{prefix}{}", old.container),
             host: "127.0.0.1".to_owned(),
+            port: None,
         },
         user: old.user.to_owned(),
         password: Some(Secret::new(old.password)),

@@ -101,7 +101,9 @@ fn other_project(case: &Case<'_>) -> Option<Diagnosis> {
         "container {} belongs to Compose project {has}, and Compose would use {wanted} now",
         container.name
     );
-    let volume = container.data_mount().and_then(|mount| mount.volume.as_deref());
+    let volume = container
+        .mount_of(&infra::postgres::container::data_folder(container))
+        .and_then(|mount| mount.volume.as_deref());
     Some(
         Diagnosis::warning("platform", found)
             .evidence(volume.map(|volume| format!("its data is in volume {volume}")))

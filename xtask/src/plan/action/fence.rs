@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use infra::postgres::cluster::Cluster;
+use infra::postgres::container::{self, Start};
 use infra::postgres::{Clients, Reach};
 use infra::{Cmd, docker};
 use serde::{Deserialize, Serialize};
@@ -45,10 +46,10 @@ pub enum Fenced {
         name: String,
         /// Its id: a container made anew under the same name is another one.
         id: String,
-        /// Its image.
-        image: String,
-        /// Where the cluster lies in it.
-        pgdata: Option<String>,
+        /// How its server was started.
+        start: Start,
+        /// The port inside.
+        port: u16,
         /// Its restart policy, to be put back.
         restart: String,
         /// Whether it ran.
@@ -60,8 +61,8 @@ pub enum Fenced {
     Volume {
         /// The volume.
         volume: String,
-        /// The image to read it with.
-        image: String,
+        /// How a server is started on it.
+        start: Start,
     },
     /// A local cluster.
     Cluster {
@@ -127,6 +128,10 @@ impl Fence {
             Fenced::Container { .. } | Fenced::Volume { .. } => Reach::Container {
                 name: self.reader_name(),
                 host: crate::observe::servers::INSIDE.to_owned(),
+                port: match &self.fenced {
+                    Fenced::Container { port, .. } => Some(*port),
+                    _ => None,
+                },
             },
             Fenced::Cluster {
                 socket_dir,
@@ -175,12 +180,10 @@ impl Fence {
     pub fn start_reader(&self) -> Option<Cmd> {
         Some(match &self.fenced {
             Fenced::External(_) => return None,
-            Fenced::Container {
-                name, image, pgdata, ..
-            } => self.reader_container(image, ["--volumes-from", name], pgdata.as_deref()),
-            Fenced::Volume { volume, image } => {
-                let mount = format!("type=volume,source={volume},target=/var/lib/postgresql/data");
-                self.reader_container(image, ["--mount", &mount], None)
+            Fenced::Container { name, start, .. } => self.reader_container(start, ["--volumes-from", name]),
+            Fenced::Volume { volume, start } => {
+                let mount = format!("type=volume,source={volume},target={}", container::DATA);
+                self.reader_container(start, ["--mount", &mount])
             }
             Fenced::Cluster {
                 cluster,
@@ -250,21 +253,15 @@ impl Fence {
         stop.chain(self.start_reader()).collect()
     }
 
-    /// The same image on the same volume, without a network.
-    fn reader_container(&self, image: &str, volumes: [&str; 2], pgdata: Option<&str>) -> Cmd {
-        let mut cmd = Cmd::new(
+    /// The same server on the same volume, without a network, and read-only.
+    fn reader_container(&self, start: &Start, volumes: [&str; 2]) -> Cmd {
+        let cmd = Cmd::new(
             docker::PROGRAM,
             format!("start the isolated reader of {}", self.database),
         )
         .args(["run", "-d", "--name", &self.reader_name(), "--network", "none"])
         .args(["--label", &format!("{}={}", docker::RUN_LABEL, self.run)])
         .args(volumes);
-        if let Some(pgdata) = pgdata {
-            cmd = cmd.args(["-e", &format!("PGDATA={pgdata}")]);
-        }
-        cmd = cmd.args([image, "postgres"]);
-        READER_SETTINGS.iter().fold(cmd, |cmd, (name, value)| {
-            cmd.args(["-c", &format!("{name}={value}")])
-        })
+        start.run(cmd, &READER_SETTINGS)
     }
 }

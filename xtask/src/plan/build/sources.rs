@@ -1,10 +1,11 @@
 //! The sources: how each is fenced, read, and closed.
 
 use anyhow::{Context, bail};
+use infra::postgres::container::Start;
 
 use super::Builder;
 use crate::config::{Control, SecretName};
-use crate::observe::{ExternalSeen, SourceSeen, SourceState, servers};
+use crate::observe::{ExternalSeen, SourceSeen, SourceState, StorageSeen, servers};
 use crate::plan::action::*;
 use crate::plan::socket_dir;
 
@@ -20,9 +21,7 @@ impl Builder<'_> {
             let fenced = self.fenced(name, source, fences.len())?;
             let user = match (&fenced, &source.state) {
                 (Fenced::External(external), _) => external.instance.user.clone(),
-                (_, SourceState::Container(container)) if container.postgres_user.is_some() => {
-                    container.postgres_user.clone().unwrap_or_default()
-                }
+                (_, SourceState::Container(container)) => self.settings.source_user(name, Some(container)),
                 _ => settings.user.clone(),
             };
             fences.push(Fence {
@@ -45,17 +44,23 @@ impl Builder<'_> {
             SourceState::Container(container) => Fenced::Container {
                 name: container.name.clone(),
                 id: container.id.clone(),
-                image: container.image.clone(),
-                pgdata: container.pgdata.clone(),
+                start: Start::of(container)
+                    .map_err(|script| anyhow::anyhow!("container {} runs {script}", container.name))?,
+                port: self.settings.source_port(name, container),
                 restart: container.restart.clone(),
                 was_running: source.running,
                 data: container
-                    .data_mount()
+                    .mount_of(&self.settings.source_folder(name, container))
                     .map(|m| m.volume.clone().unwrap_or(m.source.clone())),
             },
             SourceState::Volume(volume) => Fenced::Volume {
                 volume: volume.clone(),
-                image: self.settings.databases[name].source.image.clone(),
+                start: match &source.storage {
+                    StorageSeen::Volume(found) => {
+                        Start::on_volume(&self.settings.databases[name].source.image, found)
+                    }
+                    _ => bail!("no data folder was found in volume {volume}"),
+                },
             },
             SourceState::Cluster { cluster, port } => Fenced::Cluster {
                 cluster: cluster.clone(),

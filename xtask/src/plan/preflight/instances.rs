@@ -59,7 +59,10 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
             let hints = source.external.as_ref().map_or_else(Vec::new, |at| {
                 external::tls_hints(&endpoint, &at.host, at.port, problem)
             });
-            findings.push(hints.into_iter().fold(finding, Finding::hint));
+            let guessed = matches!(source.state, SourceState::Container(_));
+            let name_it =
+                guessed.then(|| format!("cargo xtask migrate --set databases.{name}.source.user=ROLE"));
+            findings.push(hints.into_iter().chain(name_it).fold(finding, Finding::hint));
         }
         if let Some(server) = &source.server
             && source.database.is_none()

@@ -34,6 +34,8 @@ pub(super) fn named(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Named::Found => other_database(case, name, source, named),
             Named::Target => Some(edited(case, name, source, named)),
             Named::Elsewhere(other) => Some(elsewhere(case, name, source, named, other.as_deref())),
+            Named::Silent(why) => Some(silent(name, source, named, why)),
+            Named::Several(addresses) => Some(ambiguous(name, source, named, addresses)),
             Named::Unproven => {
                 unproven(name, source, named).or_else(|| other_database(case, name, source, named))
             }
@@ -58,6 +60,44 @@ fn several(name: &str, source: &SourceSeen) -> Finding {
     .wanted("the one whose rows the application uses")
     .hint(format!(
         "cargo xtask migrate --set 'databases.{name}.source.containers=[\"NAME\"]'"
+    ))
+}
+
+fn silent(name: &str, source: &SourceSeen, named: &NamedSeen, why: &str) -> Finding {
+    let serves =
+        served(&source.state).map_or_else(String::new, |port| format!(", which publishes port {port}"));
+    Finding::error(
+        format!("source.{name}.silent"),
+        format!(
+            "no server answers at {}, which .env names for {name} ({why}); what was found is {}{serves}",
+            named.place,
+            source.state.in_words()
+        ),
+    )
+    .wanted("set host and port in .env to an address at which the server to migrate answers")
+    .hint(match &source.state {
+        SourceState::Container(container) => format!("docker port {}  # its addresses", container.name),
+        _ => format!(
+            "cargo xtask env check {}",
+            infra::command::shell_path(&named.file)
+        ),
+    })
+}
+
+fn ambiguous(name: &str, source: &SourceSeen, named: &NamedSeen, addresses: &[String]) -> Finding {
+    Finding::error(
+        format!("source.{name}.several"),
+        format!(
+            "different servers answer at {}, which .env names for {name}: {}; only one of them is {}",
+            named.place,
+            addresses.join(" and "),
+            source.state.in_words()
+        ),
+    )
+    .wanted("name an address instead of the host in .env, at which only the server to migrate answers")
+    .hint(format!(
+        "cargo xtask env check {}",
+        infra::command::shell_path(&named.file)
     ))
 }
 
