@@ -191,7 +191,7 @@ fn one(
     };
     let differences = manifest::compare(&wanted, &found, &options);
     for note in manifest::options_not_compared(&wanted, &found) {
-        world.progress.note(&format!("{}: {note}", database.name));
+        world.progress.remark(&format!("{}: {note}", database.name));
     }
     if !differences.is_empty() {
         return Err(differ(database, &differences));
