@@ -1,7 +1,8 @@
 -- Columns of tables, views and materialized views: type, collation, default, identity, generation, storage.
 -- `position` counts only columns that are left, and not those of inheritance children: pg_dump puts inherited columns
 -- first there. Partitions show no identity: since 17 they take over their parent's, before they had none. Storage, compression and statistics target show only where they differ from the default (17 writes
--- "none" as NULL, older versions as -1). PostgreSQL 14 and later.
+-- "none" as NULL, older versions as -1). Which `options` are compared is decided in manifest/options.rs.
+-- PostgreSQL 14 and later.
 SELECT coalesce(jsonb_agg(row), '[]')
 FROM (
     SELECT jsonb_build_object(

@@ -1,6 +1,8 @@
 -- Indexes, those behind constraints included. Invalid indexes (a failed CREATE INDEX CONCURRENTLY) are left out as
 -- pg_dump leaves them out, except on partitioned tables: so one that is invalid after a restore counts as missing.
--- PostgreSQL 14 and later.
+-- `with` are the options that the definition prints. Those of an extension (`lists` and `m` of pgvector, `length` of bloom)
+-- are documented there and compared as part of the definition; only options of the server itself, whose names begin with
+-- pg_, are taken out of it (manifest/options.rs). PostgreSQL 14 and later.
 SELECT coalesce(jsonb_agg(row), '[]')
 FROM (
     SELECT jsonb_build_object(
@@ -9,6 +11,7 @@ FROM (
         'facts', jsonb_strip_nulls(jsonb_build_object(
             'table', jsonb_build_array(tn.nspname, t.relname),
             'definition', pg_get_indexdef(i.indexrelid),
+            'with', to_jsonb(c.reloptions),
             'clustered', CASE WHEN i.indisclustered THEN true END,
             'replica_identity', CASE WHEN i.indisreplident THEN true END,
             'partition_invalid', CASE WHEN NOT i.indisvalid THEN true END,

@@ -1,5 +1,6 @@
 -- Tables, views, materialized views, foreign tables and sequences with what is said about each as a whole.
--- Rows: {class, id, facts}. Tablespaces are left out: they belong to a machine. PostgreSQL 14 and later.
+-- Rows: {class, id, facts}. Tablespaces are left out: they belong to a machine. Which `options` are compared is decided in
+-- manifest/options.rs. PostgreSQL 14 and later.
 SELECT coalesce(jsonb_agg(row), '[]')
 FROM (
     SELECT jsonb_build_object(

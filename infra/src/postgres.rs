@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod plain;
 pub mod programs;
 pub mod quote;
+pub mod release;
 mod script;
 mod server;
 pub mod snapshot;

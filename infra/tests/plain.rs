@@ -141,7 +141,7 @@ fn a_restricted_psql_runs_none_of_its_commands_whatever_was_seen() {
     let newest = installations.last().unwrap();
     let cluster = TestCluster::start(newest, newest);
     let folder = tempfile::tempdir().unwrap();
-    let version = plain::psql_version(&cluster.runner, &cluster.server.clients, folder.path()).unwrap();
+    let version = plain::psql_version(&cluster.runner, &cluster.server.clients).unwrap();
     let (file, mark) = (folder.path().join("dump.sql"), folder.path().join("mark"));
     infra::files::write_private(&file, b"SELECT 1;\n\\! touch $MARK\n").unwrap();
     let load = |restrict: Option<&str>| {

@@ -14,6 +14,7 @@ mod compare;
 mod examples;
 mod facts;
 mod normalise;
+mod options;
 mod plan;
 mod relation;
 mod schema;
@@ -30,6 +31,7 @@ pub use examples::{Example, Examples, State, examples};
 pub use facts::{
     DatabaseManifest, LargeObjects, ObjectFacts, SchemaFacts, SequenceFacts, TableFacts, TableKind,
 };
+pub use options::{UnknownOptions, options_not_compared};
 pub use relation::shown as display_name;
 
 /// Number of the checksum's and the document's form. Manifests of different forms cannot be compared.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Clients;
 use super::plain::psql_version;
-use crate::command::{Cmd, Runner, find_program};
+use super::release::version_in;
+use crate::command::{Cmd, CommandError, Runner, find_program};
 use crate::docker;
 
 /// Folders where installations of every version lie side by side, each with its `bin`.
@@ -42,13 +43,26 @@ fn versions(root: &Path) -> Vec<PathBuf> {
     found.into_iter().rev().map(|(_, bin)| bin).collect()
 }
 
+/// The version of a client program, as `server_version_num` writes it.
+///
+/// # Errors
+/// When it does not run or prints no version.
+pub fn version(runner: &Runner, clients: &Clients, program: &str) -> Result<u32, CommandError> {
+    let cmd = clients.version(program);
+    let text = runner.run(&cmd)?.stdout_text();
+    version_in(&text).ok_or_else(|| CommandError::Unreadable {
+        what: cmd.what().to_owned(),
+        why: format!("the answer is {:?}", text.trim()),
+    })
+}
+
 /// The newest client programs of this machine with their major version; asks each psql.
 pub fn newest_clients(runner: &Runner) -> Option<(u32, PathBuf)> {
     let ask = |bin: PathBuf| {
         let clients = Clients::Machine {
             bin: Some(bin.clone()),
         };
-        let (major, _) = psql_version(runner, &clients, &bin).ok()?;
+        let (major, _) = psql_version(runner, &clients).ok()?;
         Some((major, bin))
     };
     installed()

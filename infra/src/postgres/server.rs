@@ -81,11 +81,40 @@ impl Clients {
         }
     }
 
+    /// Asks a client program for its version; in a container it has neither network nor folder.
+    pub fn version(&self, program: &str) -> Cmd {
+        let what = format!("ask {program} of {self} for its version");
+        let cmd = match self {
+            Self::Image { image, .. } => Cmd::new(docker::PROGRAM, what).args([
+                "run",
+                "--rm",
+                "--network",
+                "none",
+                "--entrypoint",
+                program,
+                image,
+            ]),
+            Self::Machine { .. } => Cmd::new(self.program(program), what),
+        };
+        cmd.arg("--version").limit(Duration::from_secs(60))
+    }
+
     /// The program's path on this machine.
     fn program(&self, name: &str) -> PathBuf {
         match self {
             Self::Machine { bin: Some(bin) } => bin.join(name),
             _ => PathBuf::from(name),
+        }
+    }
+}
+
+/// Where they are, for people.
+impl std::fmt::Display for Clients {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Image { image, .. } => write!(f, "image {image}"),
+            Self::Machine { bin: Some(bin) } => write!(f, "{}", bin.display()),
+            Self::Machine { bin: None } => f.write_str("PATH"),
         }
     }
 }

@@ -15,9 +15,10 @@ use crate::engine::{self, Journal, JournalEvent, Outcome};
 use crate::model::backup::DatabaseBackup;
 use crate::model::finding::worst;
 use crate::model::{Exit, Finding, RunDir, RunId, Severity};
+use crate::observe::{self, Eyes, Observed};
 use crate::plan::action::{Restore, RestoreDatabase, Swap, SwapDatabase};
 use crate::plan::carried::Carried;
-use crate::plan::{Action, PlannedStep, Roles, charge};
+use crate::plan::{Action, PlannedStep, Roles, charge, clients};
 use crate::steps::{Planned, Step};
 
 /// Restore one database on the target: into another name, compared with its manifest, then put in place
@@ -72,7 +73,7 @@ pub(crate) fn cmd_restore(global: &Global, args: &RestoreArgs) -> anyhow::Result
     let action = if path.is_file() {
         by_hand::action(&context, server, restore.clone(), &path)?
     } else {
-        archive_action(&context, server, restore.clone(), &path)?
+        archive_action(&context, &seen, server, restore.clone(), &path)?
     };
     existing(&context, args, &restore, &target_name, &run)?;
     let steps = [
@@ -215,6 +216,7 @@ fn plan(context: &Context, args: &RestoreArgs, folder: &Path, target_name: &str,
             target_name: target_name.to_owned(),
             owner: owner(settings, &args.database),
             reader: target.clone(),
+            clients: None,
             left_out: Vec::new(),
             template: None,
             extensions_there: Vec::new(),
@@ -262,6 +264,7 @@ type ServerFacts = infra::postgres::facts::ServerFacts;
 /// A backup of this tool: its files must be what its manifest says. pg_restore reads them to the end anyway.
 fn archive_action(
     context: &Context,
+    seen: &Observed,
     server: &ServerFacts,
     mut restore: Restore,
     folder: &Path,
@@ -299,6 +302,7 @@ fn archive_action(
         "archive of {}, taken {}",
         database.name, archive.taken_at
     ));
+    database.clients = restored_with(context, seen, &database.name, from, &restore.run);
     if let Some(source) = &archive.unprivileged {
         let target = restore.target.server(&context.vault);
         let there = match server.databases.contains_key(&database.target_name) {
@@ -327,6 +331,33 @@ fn archive_action(
     }
     restore.unprivileged = !server.superuser;
     Ok(Action::Restore(restore))
+}
+
+/// The programs that restore an archive which was taken from a server of version `from`.
+fn restored_with(
+    context: &Context,
+    seen: &Observed,
+    database: &str,
+    from: u32,
+    run: &RunId,
+) -> Option<infra::postgres::Clients> {
+    let settings = &context.loaded.settings;
+    let eyes = Eyes {
+        workspace: &context.workspace,
+        settings,
+        runner: &context.runner,
+        only: &[],
+    };
+    let clients = observe::clients::for_archive(&eyes, seen, database, from);
+    let chosen = clients::for_archive(&clients, settings, run.as_str());
+    if chosen.is_none() {
+        context.terminal.line(&format!(
+            "no pg_restore that is here is as new as PostgreSQL {}, which the archive comes from: the target's own is used, and \
+             the comparison shows whether that was enough",
+            version_text(from)
+        ));
+    }
+    chosen
 }
 
 /// A database with content is never replaced without a word.

@@ -92,7 +92,11 @@ impl DatabaseBackup {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn read(folder: &Path, name: &str) -> anyhow::Result<Option<Self>> {
-        read_json(&Self::path(folder, name))
+        let mut read: Option<Self> = read_json(&Self::path(folder, name))?;
+        if let Some(backup) = &mut read {
+            backup.manifest.keep_known_options();
+        }
+        Ok(read)
     }
 
     /// Writes it, durably: from here on the archive counts.

@@ -227,7 +227,7 @@ fn inside(eyes: &Eyes<'_>, seen: &Observed, vault: &Vault) -> Inside {
 
 fn client(eyes: &Eyes<'_>) -> Result<(u32, u32), String> {
     let clients = servers::clients(&eyes.settings.target, "");
-    plain::psql_version(eyes.runner, &clients, eyes.workspace.root()).map_err(|error| error.to_string())
+    plain::psql_version(eyes.runner, &clients).map_err(|error| error.to_string())
 }
 
 /// Programs that could take the place of client programs which are older than the server.

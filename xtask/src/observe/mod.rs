@@ -3,6 +3,7 @@
 mod application;
 mod candidates;
 mod checkup;
+pub mod clients;
 mod config_files;
 mod docker;
 mod env;
@@ -32,6 +33,7 @@ use crate::model::Finding;
 
 pub use application::RunningApplication;
 pub use checkup::{Checkup, Inside, LoginSeen, SCARCE, look_for_problems};
+pub use clients::{AllClients, ClientsSeen, ProgramsSeen};
 pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile, read_config};
 pub use docker::{DockerSeen, in_the_place_of};
 pub use env::{EnvSeen, KeySeen, MappingSeen, is_placeholder, is_template, learn_config, learn_kept};
@@ -70,6 +72,9 @@ pub struct Observed {
     pub sources: BTreeMap<String, SourceSeen>,
     /// The new instance.
     pub target: TargetSeen,
+    /// Client programs.
+    #[serde(default)]
+    pub clients: AllClients,
     /// Redis.
     pub redis: RedisSeen,
     /// The application, where it answers already.
@@ -108,6 +113,7 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     let env_files = env::look(eyes, labeler.as_ref(), vault);
     let sources = sources::look(eyes, &docker, &env_files, vault, &mut findings);
     let target = target::look(eyes, &docker, vault, &mut findings);
+    let clients = clients::look(eyes, &docker, &sources, &target);
     let redis = target::redis(eyes, &docker);
     findings.extend(application::missing_program(eyes));
     let application = application::look(eyes, &docker, labeler.as_ref());
@@ -119,6 +125,7 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
         env_files,
         sources,
         target,
+        clients,
         redis,
         application,
         free_bytes,

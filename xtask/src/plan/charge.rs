@@ -3,6 +3,7 @@
 use infra::postgres::Reach;
 
 use super::action::Instance;
+use super::clients;
 use crate::config::{Access, Control, Database, SecretName, Settings, Vault};
 use crate::model::Finding;
 use crate::observe::{Named, Observed, SourceSeen, SourceState, servers};
@@ -79,8 +80,10 @@ pub fn in_charge(
         if seen.target.server.is_none() {
             return Err(Box::new(target_is_silent(seen, id)));
         }
+        let mut instance = target(settings, run);
+        instance.clients = clients::for_backup(seen, settings, name, true, run)?;
         return Ok(Charged {
-            instance: target(settings, run),
+            instance,
             database: database.name.clone(),
             target: true,
         });
@@ -96,6 +99,7 @@ pub fn in_charge(
             &settings.target,
         );
         server.options = database.source.connection.options();
+        server.clients = clients::for_backup(seen, settings, name, false, run)?;
         return Ok(Charged {
             instance: Instance::of(server, SecretName::Source(name.to_owned())),
             database: database.source.database.clone(),
@@ -143,7 +147,7 @@ pub fn in_charge(
             reach,
             user,
             password: SecretName::Source(name.to_owned()),
-            clients: servers::clients(&settings.target, run),
+            clients: clients::for_backup(seen, settings, name, false, run)?,
             options: Vec::new(),
         },
         database: database.source.database.clone(),

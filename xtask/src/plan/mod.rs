@@ -6,6 +6,7 @@ pub mod action;
 mod build;
 pub mod carried;
 pub mod charge;
+pub mod clients;
 pub mod handover;
 mod preflight;
 mod render;

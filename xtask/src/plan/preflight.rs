@@ -58,6 +58,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         instances::incoming,
         fit::unseen_target,
         fit::versions,
+        fit::clients,
         fit::extensions,
         fit::tablespaces,
         instances::connections,

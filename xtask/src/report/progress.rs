@@ -108,6 +108,10 @@ impl Progress for Terminal {
         }
     }
 
+    fn remark(&self, text: &str) {
+        self.line(&format!("  note  {text}"));
+    }
+
     fn warn(&self, text: &str) {
         let mark = self.paint("warning", "33;1");
         self.line(&format!("  {mark}  {text}"));

@@ -1,9 +1,11 @@
 //! Have images on this machine.
 
 use infra::docker;
+use infra::postgres::{Clients, programs, release, version_text};
 use serde_json::{Value, json};
 
 use super::{Failure, Probe, World};
+use crate::model::Finding;
 use crate::plan::action::Images;
 
 pub(super) fn probe(action: &Images, world: &World<'_>) -> Result<Probe, Failure> {
@@ -12,7 +14,41 @@ pub(super) fn probe(action: &Images, world: &World<'_>) -> Result<Probe, Failure
             return Ok(Probe::Absent);
         }
     }
-    Ok(Probe::Satisfied)
+    Ok(match too_old(action, world)? {
+        Some(finding) => Probe::Conflict(finding),
+        None => Probe::Satisfied,
+    })
+}
+
+/// Why the programs of an image that was not here when the plan was made cannot move a database.
+fn too_old(action: &Images, world: &World<'_>) -> Result<Option<Finding>, Failure> {
+    for image in &action.images {
+        if action.sources.is_empty() {
+            break;
+        }
+        let clients = Clients::Image {
+            image: image.clone(),
+            run: String::new(),
+        };
+        let pulled = programs::version(&world.runner, &clients, "pg_dump")?;
+        for (name, source) in &action.sources {
+            if release::serves(pulled, *source, pulled) == Some(true) {
+                continue;
+            }
+            let found = format!(
+                "image {image} has the programs of PostgreSQL {}, which cannot move {name} from {}: they must be a release at \
+                 least as new, of the same or a later major version",
+                version_text(pulled),
+                version_text(*source)
+            );
+            return Ok(Some(
+                Finding::error("images.clients", found)
+                    .wanted("an image at least as new, or the old server's own programs")
+                    .hint("cargo xtask migrate  # plans again, and looks at the old server's programs too"),
+            ));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) fn apply(action: &Images, world: &World<'_>) -> Result<Value, Failure> {
@@ -31,6 +67,7 @@ pub(super) fn apply(action: &Images, world: &World<'_>) -> Result<Value, Failure
 pub(super) fn verify(action: &Images, world: &World<'_>) -> Result<(), Failure> {
     match probe(action, world)? {
         Probe::Satisfied => Ok(()),
+        Probe::Conflict(finding) => Err(finding.into()),
         _ => Err(Failure::new(format!(
             "{} is still not on this machine",
             action.images.join(", ")

@@ -102,6 +102,8 @@ pub trait Progress: Send + Sync {
     fn bytes(&self, task: &str, done: u64, total: u64);
     /// A passing line.
     fn note(&self, text: &str);
+    /// A line that stays and asks for nothing.
+    fn remark(&self, text: &str);
     /// A line that stays.
     fn warn(&self, text: &str);
 }

@@ -190,6 +190,9 @@ fn one(
         ..CompareOptions::default()
     };
     let differences = manifest::compare(&wanted, &found, &options);
+    for note in manifest::options_not_compared(&wanted, &found) {
+        world.progress.remark(&format!("{}: {note}", database.name));
+    }
     if !differences.is_empty() {
         return Err(differ(database, &differences));
     }

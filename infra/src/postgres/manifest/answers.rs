@@ -10,6 +10,7 @@ use super::relation::{Division, Relation, shown};
 use super::schema::{self, Row};
 use super::{
     Checksum, DatabaseManifest, FORMAT, LargeObjects, SchemaFacts, SequenceFacts, TableFacts, TableKind,
+    UnknownOptions,
 };
 use crate::command::CommandError;
 
@@ -18,6 +19,7 @@ use crate::command::CommandError;
 pub(super) struct Answers {
     database: Option<DatabaseAnswer>,
     schema: SchemaFacts,
+    unknown_options: UnknownOptions,
     sequences: BTreeMap<String, SequenceFacts>,
     large_objects: LargeObjects,
     scans: HashMap<usize, BTreeMap<i64, Bucket>>,
@@ -73,7 +75,7 @@ impl Answers {
         };
         match answer {
             Answer::Database(database) => self.database = Some(*database),
-            Answer::Schema(rows) => schema::fold(&mut self.schema, rows),
+            Answer::Schema(rows) => schema::fold(&mut self.schema, &mut self.unknown_options, rows),
             Answer::Sequences(rows) => {
                 for (schema, name, last_value, is_called) in rows {
                     let facts = SequenceFacts {
@@ -146,6 +148,7 @@ impl Answers {
             sequences: self.sequences,
             large_objects: self.large_objects,
             schema: self.schema,
+            unknown_options: self.unknown_options,
         })
     }
 }

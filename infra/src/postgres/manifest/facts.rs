@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Buckets, Checksum, FORMAT};
+use super::{Buckets, Checksum, FORMAT, UnknownOptions};
 
 /// What must be true of a copy of this database. Maps are ordered, so the same facts are the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub struct DatabaseManifest {
     pub large_objects: LargeObjects,
     /// Class (`tables`, `columns`, `indexes`, ...) -> object -> aspect -> text.
     pub schema: SchemaFacts,
+    /// Options of columns, relations and indexes that are not compared, with the number of objects that have each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unknown_options: UnknownOptions,
 }
 
 impl DatabaseManifest {

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::SchemaFacts;
+use super::options::keep_known;
 use super::relation::shown;
+use super::{ObjectFacts, SchemaFacts, UnknownOptions};
 
 /// What is asked for, and the query.
 pub(super) const QUERIES: [(&str, &str); 9] = [
@@ -42,18 +43,20 @@ pub(super) struct Row {
     facts: BTreeMap<String, Value>,
 }
 
-/// Adds rows to the schema.
-pub(super) fn fold(schema: &mut SchemaFacts, rows: Vec<Row>) {
+/// Adds rows to the schema; options that are not compared are only counted.
+pub(super) fn fold(schema: &mut SchemaFacts, unknown: &mut UnknownOptions, rows: Vec<Row>) {
     for row in rows {
         let mut object = shown(&row.id) + &row.suffix;
         if !row.prefix.is_empty() {
             object = format!("{} {object}", row.prefix).trim_end().to_owned();
         }
-        let facts = row
+        let mut facts: ObjectFacts = row
             .facts
             .into_iter()
             .filter(|(_, value)| !value.is_null())
-            .map(|(aspect, value)| (aspect, text(value)));
+            .map(|(aspect, value)| (aspect, text(value)))
+            .collect();
+        keep_known(&row.class, &mut facts, unknown);
         schema
             .entry(row.class)
             .or_default()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::command::{Cmd, CommandError, Runner};
 use crate::postgres::archive::container_path;
-use crate::postgres::{Clients, Script, Server, quote};
+use crate::postgres::{Clients, Script, Server, programs, quote};
 
 /// `pg_dump` as people run it by hand: the dump is its standard output.
 pub fn dump(server: &Server, database: &str) -> Cmd {
@@ -134,19 +134,9 @@ pub fn no_policy_names(role: &str) -> String {
 ///
 /// # Errors
 /// When it does not run or says something else.
-pub fn psql_version(runner: &Runner, clients: &Clients, folder: &Path) -> Result<(u32, u32), CommandError> {
-    let (cmd, _) = clients.offline("psql", folder, "ask psql for its version");
-    let cmd = cmd.arg("--version");
-    let text = runner.run(&cmd)?.stdout_text();
-    let number = text.split_whitespace().find_map(|word| {
-        let (major, minor) = word.split_once('.')?;
-        let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
-        Some((major.parse().ok()?, digits.parse().ok()?))
-    });
-    number.ok_or_else(|| CommandError::Unreadable {
-        what: cmd.what().to_owned(),
-        why: format!("the answer is {:?}", text.trim()),
-    })
+pub fn psql_version(runner: &Runner, clients: &Clients) -> Result<(u32, u32), CommandError> {
+    let version = programs::version(runner, clients, "psql")?;
+    Ok((version / 10_000, version % 10_000))
 }
 
 /// Whether this psql knows `\restrict`: it came to every supported branch in August 2025 (CVE-2025-8714).

@@ -235,6 +235,9 @@ fn against(context: &mut Context, folder: &Path, database: &str, args: &VerifyAr
         name: archive,
     };
     let differences = manifest::compare(&backup.manifest, &found, &options);
+    for note in manifest::options_not_compared(&backup.manifest, &found) {
+        context.terminal.line(&note);
+    }
     let mut said = Found::default();
     for difference in &differences {
         let (rows, lines) = examples(context, expected, (&server, &name), difference, args.examples);

@@ -48,8 +48,7 @@ pub(super) fn action(
             .hint("pg_dump --file NEW.sql --dbname DATABASE, with no other option but how to connect")
             .into());
     }
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let psql = dumps::psql_version(&context.runner, &restore.target.clients, folder)
+    let psql = dumps::psql_version(&context.runner, &restore.target.clients)
         .map_err(|error| Ending::new(Exit::Preconditions, error.to_string()))?;
     let knows = dumps::knows_restrict(psql);
     if dump.restrict && !knows {

@@ -30,8 +30,11 @@ pub struct Fence {
     pub fenced: Fenced,
     /// Its superuser.
     pub user: String,
-    /// The client programs.
+    /// The client programs that read it.
     pub clients: Clients,
+    /// The client programs that restore it on the target; without them, the target's own.
+    #[serde(default)]
+    pub restored_with: Option<Clients>,
     /// The run, which marks the reader.
     pub run: RunId,
 }

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 pub struct Images {
     /// Names with tags.
     pub images: Vec<String>,
+    /// Databases whose server has other programs than the target, with that server's version: the target's image must be
+    /// at least as new.
+    #[serde(default)]
+    pub sources: Vec<(String, u32)>,
     /// How long one may take, in seconds.
     pub limit_seconds: u64,
 }

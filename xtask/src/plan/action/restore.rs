@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use infra::Cmd;
 use infra::postgres::archive::{self, Ownership, Restoring};
 use infra::postgres::unprivileged::LeftOut;
-use infra::postgres::{Script, quote};
+use infra::postgres::{Clients, Script, quote};
 use serde::{Deserialize, Serialize};
 
 use super::Instance;
@@ -51,6 +51,9 @@ pub struct RestoreDatabase {
     pub owner: String,
     /// Where roles and password verifiers are read, in mode `preserve`.
     pub reader: Instance,
+    /// The programs that restore it, as new as both servers; without them, the target's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
     /// Objects that stay behind, each announced by a finding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
@@ -144,7 +147,8 @@ impl Restore {
             unprivileged: self.unprivileged,
             list,
         };
-        let server = self.target.server(vault);
+        let mut server = self.target.server(vault);
+        server.clients = self.clients(database).clone();
         archive::restore(&server, &database.incoming(), &self.folder, &database.name, &how)
     }
 
@@ -155,9 +159,14 @@ impl Restore {
             .then_some(database.owner.as_str())
     }
 
+    /// The programs that read a database's archive.
+    fn clients<'a>(&'a self, database: &'a RestoreDatabase) -> &'a Clients {
+        database.clients.as_ref().unwrap_or(&self.target.clients)
+    }
+
     /// The archive's own list of its entries.
     pub fn list(&self, database: &RestoreDatabase) -> Cmd {
-        archive::list(&self.target.clients, &self.folder, &database.name)
+        archive::list(self.clients(database), &self.folder, &database.name)
     }
 
     /// Whether an entry of the archive's list is restored.

@@ -5,9 +5,9 @@ use infra::postgres::container::Start;
 
 use super::Builder;
 use crate::config::{Control, SecretName};
-use crate::observe::{ExternalSeen, SourceSeen, SourceState, StorageSeen, servers};
+use crate::observe::{ClientsSeen, ExternalSeen, SourceSeen, SourceState, StorageSeen, servers};
 use crate::plan::action::*;
-use crate::plan::socket_dir;
+use crate::plan::{clients, socket_dir};
 
 impl Builder<'_> {
     /// One fence for each source that is there.
@@ -18,7 +18,12 @@ impl Builder<'_> {
                 continue;
             }
             let settings = &self.settings.databases[name].source;
-            let fenced = self.fenced(name, source, fences.len())?;
+            let chosen = clients::choose(self.seen, self.settings, name, self.request.run.as_str())
+                .map_err(|finding| anyhow::anyhow!("{finding}"))?;
+            let mut fenced = self.fenced(name, source, fences.len())?;
+            if let Fenced::External(external) = &mut fenced {
+                external.instance.clients = chosen.dump.clone();
+            }
             let user = match (&fenced, &source.state) {
                 (Fenced::External(external), _) => external.instance.user.clone(),
                 (_, SourceState::Container(container)) => self.settings.source_user(name, Some(container)),
@@ -29,7 +34,8 @@ impl Builder<'_> {
                 source_database: settings.database.clone(),
                 fenced,
                 user,
-                clients: servers::clients(&self.settings.target, self.request.run.as_str()),
+                clients: chosen.dump,
+                restored_with: Some(chosen.restore),
                 run: self.request.run.clone(),
             });
         }
@@ -116,8 +122,16 @@ impl Builder<'_> {
     pub(super) fn images(&self) -> Option<Images> {
         let target = &self.settings.target;
         let missing = target.control == Control::Compose && !self.seen.docker.target_image;
+        let sources = self.seen.clients.sources.iter();
+        let sources = sources.filter_map(|(name, clients)| match clients {
+            ClientsSeen::Different {
+                source: Ok(source), ..
+            } => Some((name.clone(), *source)),
+            _ => None,
+        });
         missing.then(|| Images {
             images: vec![target.image.clone()],
+            sources: sources.collect(),
             limit_seconds: self.settings.limits.image_pull_seconds,
         })
     }

@@ -120,6 +120,7 @@ impl Builder<'_> {
                 target_name: self.settings.databases[&fence.database].name.clone(),
                 owner: self.owner(&fence.database),
                 reader: fence.reader(),
+                clients: fence.restored_with.clone(),
                 left_out: carried.left_out,
                 template: carried.template,
                 extensions_there: carried.extensions_there,

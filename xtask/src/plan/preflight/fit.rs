@@ -99,6 +99,11 @@ pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Client programs that are new enough for both sides.
+pub(super) fn clients(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    findings.extend(crate::plan::clients::findings(case.seen, case.settings));
+}
+
 /// For a superuser; what another role leaves out or cannot have is told by [`super::external::carried`].
 pub(super) fn extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(target) = &case.seen.target.server else {

@@ -56,6 +56,11 @@ pub(crate) fn mapping(prefix: &str, port: &str, name: &str, first_line: usize) -
     })
 }
 
+/// Source and target with one image.
+fn same_clients() -> Value {
+    json!({ "Same": { "image": { "image": "postgres:16-alpine", "run": "" } } })
+}
+
 fn source(container_name: &str, name: &str) -> Value {
     json!({
         "state": { "container": container(container_name, "running") }, "running": true,
@@ -96,6 +101,7 @@ pub(crate) fn world() -> Value {
             "container": null, "running": false, "exists": false, "server": null, "databases": {},
             "port_holder": { "container": "labeler-postgres-platform" }, "problem": null,
         },
+        "clients": { "sources": { "platform": same_clients(), "users": same_clients(), "labeler": same_clients() } },
         "redis": { "answers": true, "port_holder": { "container": "labeler-redis" } },
         "application": [], "free_bytes": 1_000_000, "findings": [],
     })

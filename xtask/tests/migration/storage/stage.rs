@@ -265,6 +265,7 @@ fn manifest() -> DatabaseManifest {
         bytes: 0,
         settings: BTreeMap::new(),
         role_settings: BTreeMap::new(),
+        unknown_options: BTreeMap::new(),
         extension_versions: BTreeMap::new(),
         tables: BTreeMap::new(),
         sequences: BTreeMap::new(),

@@ -39,6 +39,7 @@ fn manifest() -> DatabaseManifest {
             .collect(),
     });
     DatabaseManifest {
+        unknown_options: BTreeMap::new(),
         format: FORMAT,
         database: "labeler".to_owned(),
         server_version_num: 150_018,
