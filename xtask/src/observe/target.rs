@@ -9,7 +9,7 @@ use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
 use infra::redis::Pong;
 use serde::{Deserialize, Serialize};
 
-use super::{DockerSeen, Eyes, Holder, ports, servers, weak_passwords};
+use super::{DockerSeen, Eyes, Holder, SpaceSeen, ports, servers, weak_passwords};
 use crate::config::{Access, Control, SecretName, Vault};
 use crate::model::Finding;
 
@@ -21,6 +21,9 @@ pub struct TargetSeen {
     /// Its volume, when its container is gone.
     #[serde(default)]
     pub volume: Option<String>,
+    /// Space for its data.
+    #[serde(default)]
+    pub space: Option<SpaceSeen>,
     /// Whether it (container or cluster) runs.
     pub running: bool,
     /// Whether something of it exists already: a stopped container or a data directory.
@@ -69,13 +72,14 @@ pub(super) fn look(
     let mut seen = TargetSeen {
         container: docker.container(&settings.container).cloned(),
         volume: None,
+        space: None,
         running: false,
         exists: false,
         server: None,
         databases: BTreeMap::new(),
         port_holder: match settings.control {
             Control::External | Control::None => None,
-            _ => ports::holder(docker, settings.port, eyes.runner),
+            _ => ports::holder(&docker.containers, settings.port, eyes.runner),
         },
         problem: None,
         logins: BTreeMap::new(),
@@ -168,6 +172,6 @@ pub(super) fn redis(eyes: &Eyes<'_>, docker: &DockerSeen) -> RedisSeen {
     let ping = infra::redis::ping(&settings.host, settings.port, Duration::from_secs(3));
     RedisSeen {
         answers: matches!(ping, Ok(Pong::Pong)),
-        port_holder: ports::holder(docker, settings.port, eyes.runner),
+        port_holder: ports::holder(&docker.containers, settings.port, eyes.runner),
     }
 }

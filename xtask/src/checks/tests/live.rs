@@ -105,6 +105,7 @@ fn healthy() -> World {
         instance: InstanceSeen {
             docker: DockerSeen::default(),
             target: TargetSeen {
+                space: None,
                 container: None,
                 volume: None,
                 running: true,
@@ -174,6 +175,7 @@ fn misled(world: &mut World, port: &str, name: &str) {
 
 fn labeler_checkout() -> crate::observe::LabelerSeen {
     crate::observe::LabelerSeen {
+        redis_image: None,
         root: "labeler".into(),
         backend: "labeler/backend".into(),
         compose_file: None,

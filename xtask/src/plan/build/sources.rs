@@ -107,13 +107,31 @@ impl Builder<'_> {
         }
     }
 
-    /// The images that are missing.
+    /// The images that are missing of what the run starts: the target, Redis, and readers of volumes.
     pub(super) fn images(&self) -> Option<Images> {
-        let target = &self.settings.target;
-        let missing = target.control == Control::Compose && !self.seen.docker.target_image;
-        missing.then(|| Images {
-            images: vec![target.image.clone()],
-            limit_seconds: self.settings.limits.image_pull_seconds,
+        let (settings, seen) = (self.settings, self.seen);
+        let target = match settings.target.control {
+            Control::Compose => seen.images_of_target(settings).collect(),
+            _ => Vec::new(),
+        };
+        let starts_redis = settings.redis.control == Control::Compose && !seen.redis.answers;
+        let redis = seen.labeler.as_ref().filter(|_| starts_redis);
+        let volumes = seen
+            .sources
+            .iter()
+            .filter(|(_, source)| matches!(source.state, SourceState::Volume(_)))
+            .map(|(name, _)| &settings.databases[name].source.image);
+        let mut images: Vec<String> = target
+            .into_iter()
+            .chain(redis.and_then(|labeler| labeler.redis_image.clone()))
+            .chain(volumes.cloned())
+            .filter(|image| seen.docker.missing_images.contains(image))
+            .collect();
+        images.sort();
+        images.dedup();
+        (!images.is_empty()).then(|| Images {
+            images,
+            limit_seconds: settings.limits.image_pull_seconds,
         })
     }
 
