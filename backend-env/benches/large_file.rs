@@ -47,7 +47,7 @@ fn main() {
         });
         let parse = median(|| drop(black_box(Document::parse(text.as_str()))));
         let doc = Document::parse(text.as_str());
-        let read = median(|| drop(black_box(doc.read(&key, Reader::Dotenvy))));
+        let read = median(|| drop(black_box(doc.read(&key, Reader::Compose))));
         let set = |readers: &[Reader]| {
             median(|| {
                 let mut doc = doc.clone();
@@ -56,7 +56,7 @@ fn main() {
                 black_box(doc);
             })
         };
-        let (one, six) = (set(&[Reader::Dotenvy]), set(Reader::MIGRATION));
+        let (one, six) = (set(&[Reader::Compose]), set(Reader::ALL));
         let write = median(|| {
             file::write_atomic(&path, text.as_bytes(), file::Permissions::Private)
                 .expect("the file is written");
@@ -64,7 +64,7 @@ fn main() {
         let all = median(|| {
             let mut file = file::open(&path).expect("the file is there");
             let mut doc = file.document();
-            doc.set(&key, "another value", Reader::MIGRATION)
+            doc.set(&key, "another value", Reader::ALL)
                 .expect("the value can be written");
             file.save(&doc).expect("the file is written");
             file.save(&Document::parse(text.as_str()))

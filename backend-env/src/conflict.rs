@@ -25,8 +25,6 @@ pub enum Reason {
     NoSpelling,
     /// The readers would read something else on this line, or nothing.
     ReadDifferently,
-    /// The readers would read a carriage return at the end of the value: the line ends in CRLF.
-    CarriageReturn,
     /// The readers give up on the file.
     FileRejected {
         /// The line they give up on.
@@ -95,12 +93,6 @@ impl fmt::Display for Conflict {
                 ": there is no spelling of the value that {names} would read back"
             ),
             Reason::ReadDifferently => write!(f, ": {names} would read something else from this line"),
-            Reason::CarriageReturn => {
-                write!(
-                    f,
-                    ": {names} would read the carriage return of its Windows line ending as part of the value"
-                )
-            }
             Reason::FileRejected { line, why } => {
                 write!(f, ": {names} cannot read the file beyond line {line}: {why}")
             }

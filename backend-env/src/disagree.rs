@@ -33,7 +33,7 @@ impl Disagreement {
     }
 }
 
-/// One line for a person: `line 3, KEY: bash: not set; python-dotenv, node: a value (1)`. Different values get
+/// One line for a person: `line 3, KEY: compose: not set; python-dotenv: a value (1)`. Different values get
 /// different numbers and are not shown.
 impl fmt::Display for Disagreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

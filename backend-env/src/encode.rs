@@ -1,7 +1,7 @@
 //! Ways to write a value. Which of them a set of readers reads back is decided by reading.
 //!
-//! The first three are the rule that all readers share: bare where nothing in the value means anything to any
-//! reader, then single quotes, then double quotes, nothing escaped. The others serve smaller sets of readers.
+//! The first three are the rule that every reader known to us shares, modelled or not: bare where nothing in the value means
+//! anything to any reader, then single quotes, then double quotes, nothing escaped. The others serve fewer readers.
 
 use crate::document::Quote;
 use crate::model;
@@ -43,7 +43,7 @@ fn candidates(value: &[u8], old: Quote) -> Vec<Vec<u8>> {
     let shared = |quote: Quote| match quote {
         Quote::Bare => is_bare(value).then(|| value.to_vec()),
         Quote::Single => (!value.contains(&b'\'')).then(|| quoted(b'\'', value)),
-        Quote::Double => (!value.contains(&b'"')).then(|| quoted(b'"', value)),
+        Quote::Double => (!value.iter().any(|b| b"\"\\$`".contains(b))).then(|| quoted(b'"', value)),
     };
     all.extend(shared(old));
     all.extend(
@@ -52,15 +52,13 @@ fn candidates(value: &[u8], old: Quote) -> Vec<Vec<u8>> {
             .filter(|quote| *quote != old)
             .filter_map(shared),
     );
+    if !value.contains(&b'"') {
+        all.push(quoted(b'"', value));
+    }
     all.push(quoted(b'"', &escaped(value, b"\\\"")));
     all.push(quoted(b'"', &escaped(value, b"\\\"$")));
-    all.push(quoted(b'"', &escaped(value, b"\\\"$`")));
     all.push(quoted(b'\'', &escaped(value, b"'")));
     all.push(quoted(b'\'', &escaped(value, b"\\'")));
-    all.push(quoted(b'\'', &broken(value)));
-    if !value.contains(&b'`') {
-        all.push(quoted(b'`', value));
-    }
     all.push(quoted(b'"', &doubled(&escaped(value, b"\\\""))));
     if !value.is_empty() && !value.contains(&b'\n') {
         all.push(value.to_vec());
@@ -93,14 +91,6 @@ fn escaped(value: &[u8], special: &[u8]) -> Vec<u8> {
         out.push(*byte);
     }
     out
-}
-
-/// `it's` as a shell takes it: `it'\''s`.
-fn broken(value: &[u8]) -> Vec<u8> {
-    value
-        .split(|b| *b == b'\'')
-        .collect::<Vec<_>>()
-        .join(&b"'\\''"[..])
 }
 
 /// `$` as `$$`, which only compose understands.

@@ -1,8 +1,7 @@
 //! A `.env` file as a lossless document that every reader agrees on.
 //!
-//! There is no standard for `.env` files: python-dotenv, Docker Compose, dotenvy, bash and node's dotenv each
-//! read their own language, and out of 246 hand-made lines only 67 read the same in ten readers. "The value of
-//! a line" is therefore a question about a [`Reader`], and this crate answers it with a model of each reader.
+//! There is no standard for `.env` files: python-dotenv and Docker Compose each read their own language. "The value of a line" is
+//! therefore a question about a [`Reader`], and this crate answers it with a model of each reader.
 //!
 //! A [`Document`] keeps the bytes of the file and a gap-free list of spans. An edit is a splice: the bytes of
 //! the value change and nothing else does - comments, spacing, `export`, quotes, line endings, a byte order mark

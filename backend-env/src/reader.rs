@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::document::Document;
-
 /// A program that reads `.env` files, in the version whose behaviour is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reader {
@@ -17,12 +15,6 @@ pub enum Reader {
     Compose,
     /// docker-compose 1.29: python-dotenv of its time, which skips a byte order mark here.
     ComposeV1,
-    /// The Rust crate dotenvy 0.15.7, through `from_path_override` or its iterators.
-    Dotenvy,
-    /// bash 5.2 that sources the file (`set -a; . ./.env`) without arguments.
-    Bash,
-    /// The npm package dotenv, 16 to 18; Next.js reads through it.
-    Node,
 }
 
 impl Reader {
@@ -32,29 +24,7 @@ impl Reader {
         Reader::PythonDotenv12x,
         Reader::Compose,
         Reader::ComposeV1,
-        Reader::Dotenvy,
-        Reader::Bash,
-        Reader::Node,
     ];
-
-    /// The readers of a backend's `.env` file. Files that hold `NEXT_PUBLIC_` keys have node as well:
-    /// [`Reader::for_document`] chooses.
-    pub const MIGRATION: &'static [Reader] = &[
-        Reader::PythonDotenv,
-        Reader::PythonDotenv12x,
-        Reader::Compose,
-        Reader::ComposeV1,
-        Reader::Dotenvy,
-        Reader::Bash,
-    ];
-
-    /// [`Reader::MIGRATION`], and [`Reader::Node`] where the file assigns a `NEXT_PUBLIC_` key.
-    pub fn for_document(document: &Document) -> &'static [Reader] {
-        let node = document
-            .entries()
-            .any(|entry| entry.key().starts_with("NEXT_PUBLIC_"));
-        if node { Reader::ALL } else { Reader::MIGRATION }
-    }
 
     /// The name on the command line and in messages.
     pub fn name(self) -> &'static str {
@@ -63,9 +33,6 @@ impl Reader {
             Reader::PythonDotenv12x => "python-dotenv-before-1.2.3",
             Reader::Compose => "compose",
             Reader::ComposeV1 => "compose-v1",
-            Reader::Dotenvy => "dotenvy",
-            Reader::Bash => "bash",
-            Reader::Node => "node",
         }
     }
 }

@@ -19,8 +19,7 @@ pub enum Reading {
         /// The reason; holds no value.
         why: &'static str,
     },
-    /// Only running the reader would tell: bash executes a command here, or the value refers to something that
-    /// is not in the file. Never equal to a value that was asked for.
+    /// Only running the reader would tell. Never equal to a value that was asked for.
     Unknown {
         /// The line, from 1.
         line: usize,
@@ -60,7 +59,7 @@ impl fmt::Debug for Reading {
     }
 }
 
-/// A sentence without a value, for a person: `bash reads a value`, `dotenvy rejects the file on line 3: ...`.
+/// A sentence without a value, for a person: `a value`, `the file is rejected on line 3: ...`.
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -82,7 +81,7 @@ pub struct Rejection {
     pub why: &'static str,
 }
 
-/// Something a person should know about a line: it is skipped, it runs a command.
+/// Something a person should know about a line: it is skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The line, from 1.
@@ -158,7 +157,7 @@ impl Readings {
         }
     }
 
-    /// Lines the reader skips or executes.
+    /// Lines the reader skips.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }

@@ -186,9 +186,6 @@ impl<'a> Goal<'a> {
         match after.get(key) {
             Reading::FileRejected { line, why } => Reason::FileRejected { line: *line, why },
             Reading::Unknown { line, why } => Reason::NotKnown { line: *line, why },
-            Reading::Value(got) if matches!(self, Goal::Set(_, value) if got.strip_suffix(b"\r") == Some(value)) => {
-                Reason::CarriageReturn
-            }
             Reading::Value(_) | Reading::Unset => Reason::ReadDifferently,
         }
     }

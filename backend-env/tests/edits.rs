@@ -69,13 +69,7 @@ fn set_changes_the_bytes_of_the_value_only() {
 
 #[test]
 fn set_keeps_crlf_bom_and_spacing_where_the_readers_can_live_with_it() {
-    let readers = &[
-        Reader::PythonDotenv,
-        Reader::Compose,
-        Reader::ComposeV1,
-        Reader::Dotenvy,
-        Reader::Node,
-    ];
+    let readers = &[Reader::PythonDotenv, Reader::Compose, Reader::ComposeV1];
     check("A = \"x\"\r\nB=2\r\n", "A = \"y\"\r\nB=2\r\n", |d| {
         d.set("A", "y", readers)
     });
@@ -88,7 +82,7 @@ fn set_keeps_crlf_bom_and_spacing_where_the_readers_can_live_with_it() {
 #[test]
 fn set_edits_the_last_duplicate_and_names_the_others() {
     let mut doc = Document::parse("A=1\nB=2\nA=3\n# A=4\nA\n");
-    let edit = doc.set("A", "5", &[Reader::Node, Reader::Compose]).unwrap();
+    let edit = doc.set("A", "5", &[Reader::Compose]).unwrap();
     assert_eq!(doc.as_bytes(), b"A=1\nB=2\nA=5\n# A=4\nA\n");
     assert_eq!((edit.line(), edit.shadowed()), (3, &[1][..]));
     // For python a bare `A` afterwards takes the value away.
@@ -118,8 +112,6 @@ fn set_of_a_new_key_adds_a_line() {
         d.set("A", "y", ALL)
     });
     check("B = 1\n", "B = 1\nA = y\n", |d| d.set("A", "y", PYTHON));
-    // bash cannot read the neighbour's style.
-    check("B = 1\n", "B = 1\nA=y\n", |d| d.set("A", "y", &[Reader::Bash]));
     check("# A=old\nB=1\n", "# A=old\nA=y\nB=1\n", |d| d.set("A", "y", ALL));
     check("# c\n\n", "# c\n\nA=y\n", |d| d.set("A", "y", ALL));
 }
@@ -157,8 +149,6 @@ fn unset_removes_lines() {
     check("A=1\nB=2\nA=3\n", "B=2\n", |d| d.unset("A", ALL));
     check("B=2\nA=1", "B=2", |d| d.unset("A", ALL));
     check("B=2\r\nA=1\r\nA=2", "B=2", |d| d.unset("A", PYTHON));
-    // For bash the carriage return that would go is part of the value of B.
-    check("B=2\r\nA=1\r\nA=2", "B=2\r\n", |d| d.unset("A", ALL));
     check("A=1", "", |d| d.unset("A", ALL));
     check("A='x\ny' # c\nB=2\n", "B=2\n", |d| d.unset("A", ALL));
     assert_eq!(
@@ -192,9 +182,8 @@ fn comment_out_and_rename() {
 
 #[test]
 fn what_cannot_be_written_for_all_names_the_readers() {
-    let impossible = conflict("A=x\n", |d| d.set("A", "it's \"x\"", ALL));
+    let impossible = conflict("A=x\n", |d| d.set("A", "it's ${X}", ALL));
     assert_eq!(*impossible.reason(), Reason::NoSpelling);
-    assert!(impossible.readers().contains(&Reader::Node), "{impossible}");
     assert_eq!(
         conflict("A=x\n", |d| d.set("A", "${X}", ALL)).readers(),
         [Reader::PythonDotenv, Reader::PythonDotenv12x, Reader::ComposeV1]
@@ -207,32 +196,19 @@ fn what_cannot_be_written_for_all_names_the_readers() {
     check("A=x\n", "A=\"it's \\\"x\\\"\"\n", |d| {
         d.set("A", "it's \"x\"", PYTHON)
     });
-    check("A=x\n", "A='${X}'\n", |d| {
-        d.set(
-            "A",
-            "${X}",
-            &[Reader::Compose, Reader::Dotenvy, Reader::Bash, Reader::Node],
-        )
-    });
+    check("A=x\n", "A='${X}'\n", |d| d.set("A", "${X}", &[Reader::Compose]));
 }
 
 #[test]
 fn a_conflict_names_key_line_and_readers_but_no_value() {
-    let crlf = conflict("B=1\r\nA=x\r\n", |d| d.set("A", "hunter2", Reader::MIGRATION));
-    assert_eq!(
-        (crlf.key(), crlf.line(), crlf.readers()),
-        ("A", Some(2), &[Reader::Bash][..])
-    );
-    assert_eq!(
-        crlf.to_string(),
-        "cannot set A on line 2: bash would read the carriage return of its Windows line ending as part of the value"
-    );
-    let rejected = conflict("B=hunter2 x\nA=y\n", |d| d.set("A", "z", &[Reader::Dotenvy]));
+    let impossible = conflict("B=1\nA=x\n", |d| d.set("A", "hunter2 ${X}", ALL));
+    assert_eq!((impossible.key(), impossible.line()), ("A", Some(2)));
+    let rejected = conflict("B='hunter2\nA=y\n", |d| d.set("A", "z", &[Reader::Compose]));
     assert_eq!(
         rejected.to_string(),
-        "cannot set A on line 2: dotenvy cannot read the file beyond line 1: the statement cannot be parsed"
+        "cannot set A on line 2: compose cannot read the file beyond line 1: a quote is not closed"
     );
-    for conflict in [crlf, rejected] {
+    for conflict in [impossible, rejected] {
         assert!(!format!("{conflict:?} {conflict}").contains("hunter2"));
     }
 }
@@ -245,7 +221,7 @@ fn a_value_never_shows_in_debug() {
     let shown = format!(
         "{doc:?} {:?} {:?} {readings:?} {:?} {:?} {}",
         doc.get("A"),
-        doc.read("A", Reader::Node),
+        doc.read("A", Reader::Compose),
         doc.disagreements(Reader::ALL),
         doc.diff(&other),
         doc.diff(&other)
@@ -257,15 +233,15 @@ fn a_value_never_shows_in_debug() {
 
 #[test]
 fn a_file_the_reader_rejects_can_be_repaired() {
-    check("A=x y\nB=1\n", "A='x y'\nB=1\n", |d| d.set("A", "x y", ALL));
+    check("A='x\nB=1\n", "A=x\nB=1\n", |d| d.set("A", "x", ALL));
 }
 
 #[test]
 fn keys_that_refer_to_the_edited_one_follow_it() {
     let mut doc = Document::parse("HOST=a\nURL=http://${HOST}/\nOTHER=1\n");
-    let edit = doc.set("HOST", "b", Reader::MIGRATION).unwrap();
+    let edit = doc.set("HOST", "b", Reader::ALL).unwrap();
     assert_eq!(edit.follows(), ["URL"]);
-    assert_eq!(doc.read("URL", Reader::Bash).value(), Some(&b"http://b/"[..]));
+    assert_eq!(doc.read("URL", Reader::Compose).value(), Some(&b"http://b/"[..]));
 }
 
 #[test]
@@ -283,12 +259,7 @@ fn another_key_that_would_change_is_a_conflict() {
 }
 
 #[test]
-fn node_joins_the_default_readers_for_a_frontend() {
-    assert_eq!(Reader::for_document(&Document::parse("A=1\n")), Reader::MIGRATION);
-    assert_eq!(
-        Reader::for_document(&Document::parse("NEXT_PUBLIC_A=1\n")),
-        Reader::ALL
-    );
+fn a_reader_is_known_by_its_name() {
     for reader in Reader::ALL {
         assert_eq!(reader.name().parse(), Ok(*reader));
     }

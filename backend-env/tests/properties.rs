@@ -62,7 +62,7 @@ proptest! {
         bytes.extend_from_slice(format!("\nK={}{SECRET}\n", random.text(random::VALUE, 2).replace(['\n', '\r'], "")).as_bytes());
         let old = Document::parse(bytes);
         let mut new = old.clone();
-        let mut shown = match new.set("K", format!("{SECRET}{}", random.text(random::VALUE, 4)), Reader::MIGRATION) {
+        let mut shown = match new.set("K", format!("{SECRET}{}", random.text(random::VALUE, 4)), Reader::ALL) {
             Ok(edit) => format!("{edit:?}"),
             Err(conflict) => format!("{conflict} {conflict:?}"),
         };

@@ -3,10 +3,7 @@
 //! Every model takes time linear in the file. Where only a run would tell, it says so ([`Reading::Unknown`])
 //! instead of guessing.
 
-mod bash;
 mod compose;
-mod dotenvy;
-mod node;
 mod python;
 mod template;
 
@@ -27,9 +24,6 @@ pub(crate) fn read(bytes: &[u8], reader: Reader, environment: &Environment, pin:
         Reader::PythonDotenv12x => python::read(bytes, python::Dialect::V121, reader, scope),
         Reader::ComposeV1 => python::read(bytes, python::Dialect::ComposeV1, reader, scope),
         Reader::Compose => compose::read(bytes, reader, scope),
-        Reader::Dotenvy => dotenvy::read(bytes, reader, scope),
-        Reader::Bash => bash::read(bytes, reader, scope),
-        Reader::Node => node::read(bytes, reader),
     }
 }
 
@@ -80,7 +74,7 @@ impl<'a> Scope<'a> {
         self.values.get(name).map(|(_, value)| value)
     }
 
-    /// The file first, as in python and bash; `None` when neither has it.
+    /// The file first, as in python; `None` when neither has it.
     fn file_first(&self, name: &[u8]) -> Option<Cow<'_, Val>> {
         if let Some(pinned) = self.pinned(name) {
             return Some(Cow::Owned(Val::Known(pinned.to_vec())));
@@ -94,7 +88,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The environment first, as in compose and dotenvy.
+    /// The environment first, as in compose.
     fn environment_first(&self, name: &[u8]) -> Option<Cow<'_, Val>> {
         match self.in_environment(name) {
             Some(value) => Some(Cow::Owned(Val::Known(value.to_vec()))),

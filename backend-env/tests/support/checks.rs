@@ -131,7 +131,7 @@ pub(crate) fn check_edit(doc: &mut Document, random: &mut Random) -> bool {
 
 fn some_readers(random: &mut Random) -> Vec<Reader> {
     match random.below(4) {
-        0 => Reader::MIGRATION.to_vec(),
+        0 => Reader::ALL.to_vec(),
         1 => vec![Reader::ALL[random.below(Reader::ALL.len())]],
         _ => Reader::ALL
             .iter()

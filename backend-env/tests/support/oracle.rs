@@ -24,26 +24,16 @@ pub(crate) struct Oracle {
     program: PathBuf,
 }
 
-/// The keys bash is asked for.
-const KEYS: &[&str] = &[
-    "A", "B", "K", "L", "M", "x", "y", "xA", "xB", "yA", "AA", "AB", "BA", "BB", "Ax", "Ay", "Bx", "By",
-];
-
 impl Oracle {
     /// The reader, installed if need be; `None`, said aloud, where that cannot be done.
     pub(crate) fn find(reader: Reader) -> Option<Oracle> {
         static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         static PYTHON_BEFORE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        static NODE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        static BASH: OnceLock<Result<PathBuf, String>> = OnceLock::new();
         let (name, program) = match reader {
             Reader::PythonDotenv => ("python", PYTHON.get_or_init(|| python("1.2.4")).clone()),
             Reader::PythonDotenv12x | Reader::ComposeV1 => {
                 ("python", PYTHON_BEFORE.get_or_init(|| python("1.2.1")).clone())
             }
-            Reader::Bash => ("bash", BASH.get_or_init(bash).clone()),
-            Reader::Node => ("node", NODE.get_or_init(node).clone()),
-            Reader::Dotenvy => ("dotenvy", Ok(PathBuf::new())),
             Reader::Compose => ("compose", compose()),
         };
         match program {
@@ -60,39 +50,16 @@ impl Oracle {
         }
     }
 
-    /// Whether an answer would hold this key.
-    pub(crate) fn asks_for(&self, key: &str) -> bool {
-        self.reader != Reader::Bash || KEYS.contains(&key)
-    }
-
     pub(crate) fn read(&self, files: &[Vec<u8>]) -> Vec<Answer> {
-        if self.reader == Reader::Dotenvy {
-            return files.iter().map(|file| dotenvy(file)).collect();
-        }
         let directory = tempfile::tempdir().unwrap();
-        let (files_in, scratch) = (directory.path().join("files"), directory.path().join("scratch"));
+        let files_in = directory.path().join("files");
         fs::create_dir(&files_in).unwrap();
-        fs::create_dir(&scratch).unwrap();
         for (index, file) in files.iter().enumerate() {
             fs::write(files_in.join(format!("{index:06}")), file).unwrap();
         }
         let mut command = Command::new(&self.program);
         let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
         match self.reader {
-            Reader::Bash => {
-                command
-                    .args(["--noprofile", "--norc"])
-                    .arg(testdata.join("read_with_bash.bash"));
-                command.arg(&files_in).arg(scratch).args(KEYS).env_clear();
-            }
-            Reader::Node => {
-                let module = self.program.join("node_modules").join("dotenv");
-                command = Command::new("node");
-                command
-                    .arg(testdata.join("read_with_node_dotenv.js"))
-                    .arg(&files_in)
-                    .arg(module);
-            }
             Reader::Compose => {
                 command.arg(&files_in);
             }
@@ -114,70 +81,11 @@ impl Oracle {
             .output()
             .unwrap();
         assert!(output.status.success(), "{} failed", self.reader);
-        let answers = match self.reader {
-            Reader::Bash => from_bash(&output.stdout, files.len()),
-            _ => String::from_utf8(output.stdout)
-                .unwrap()
-                .lines()
-                .map(from_line)
-                .collect(),
-        };
+        let text = String::from_utf8(output.stdout).unwrap();
+        let answers: Vec<Answer> = text.lines().map(from_line).collect();
         assert_eq!(answers.len(), files.len());
         answers
     }
-}
-
-/// In this process. The iterator is the one reader of a stream; unlike the loader it does not skip the mark.
-fn dotenvy(file: &[u8]) -> Answer {
-    let mut answer = Answer::default();
-    for item in dotenvy::from_read_iter(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file)) {
-        match item {
-            Ok((key, value)) => {
-                answer.values.retain(|(known, _)| known != key.as_bytes());
-                answer.values.push((key.into_bytes(), Some(value.into_bytes())));
-            }
-            Err(_) => {
-                return Answer {
-                    rejected: true,
-                    values: Vec::new(),
-                };
-            }
-        }
-    }
-    answer
-}
-
-fn from_bash(output: &[u8], count: usize) -> Vec<Answer> {
-    let mut answers: Vec<Answer> = Vec::new();
-    let mut fields = output.split(|b| *b == 0);
-    while let Some(name) = fields.next().filter(|name| !name.is_empty()) {
-        let index: usize = std::str::from_utf8(name).unwrap().parse().unwrap();
-        // A file that ends the shell leaves no answer behind.
-        answers.resize_with(index, || Answer {
-            rejected: true,
-            values: Vec::new(),
-        });
-        let mut answer = Answer {
-            rejected: false,
-            values: Vec::new(),
-        };
-        answer.rejected = fields.next() == Some(b"syntax");
-        for field in fields.by_ref().take_while(|field| *field != b"end") {
-            let equals = field.iter().position(|b| *b == b'=').unwrap();
-            answer
-                .values
-                .push((field[..equals].to_vec(), Some(field[equals + 1..].to_vec())));
-        }
-        if answer.rejected {
-            answer.values.clear();
-        }
-        answers.push(answer);
-    }
-    answers.resize_with(count, || Answer {
-        rejected: true,
-        values: Vec::new(),
-    });
-    answers
 }
 
 fn from_line(line: &str) -> Answer {
@@ -244,39 +152,8 @@ fn python(version: &str) -> Result<PathBuf, String> {
     Ok(python)
 }
 
-/// The npm package, under `target/`.
-fn node() -> Result<PathBuf, String> {
-    let directory = work("node-dotenv");
-    if !directory.join("node_modules").join("dotenv").is_dir() {
-        fs::create_dir_all(&directory).map_err(|error| error.to_string())?;
-        let npm = if cfg!(windows) { "npm.cmd" } else { "npm" };
-        let options = [
-            "install",
-            "--no-save",
-            "--no-audit",
-            "--no-fund",
-            "--fetch-retries=0",
-            "--fetch-timeout=15000",
-        ];
-        run(Command::new(npm)
-            .args(options)
-            .arg("dotenv@17")
-            .current_dir(&directory))?;
-    }
-    Ok(directory)
-}
-
-fn bash() -> Result<PathBuf, String> {
-    if cfg!(windows) {
-        return Err("compared on Unix only".to_owned());
-    }
-    let check = "((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 502))";
-    run(Command::new("bash").args(["-c", check])).map_err(|why| format!("no bash from 5.2 on: {why}"))?;
-    Ok(PathBuf::from("bash"))
-}
-
 /// compose-go is a Go library: a program around it has to be built, and named, by whoever wants this comparison. It
-/// is given a directory and prints what `read_with_node_dotenv.js` prints, or `error` for a file that is rejected.
+/// is given a directory and prints what `read_with_python_dotenv.py` prints, or `error` for a file that is rejected.
 fn compose() -> Result<PathBuf, String> {
     let program = std::env::var_os("BACKEND_ENV_COMPOSE_READER");
     program

@@ -188,9 +188,3 @@ pub(crate) const FILE: &[&str] = &[
     "`",
     "1",
 ];
-
-/// More of the shell, for bash alone.
-#[allow(dead_code, reason = "not every test runs a shell")]
-pub(crate) const SHELL: &[&str] = &[
-    ";", "&", "|", "&&", "||", "<", ">", ")", "$1", "$@", "$'", "$\"", "\\\n", "2>", ";;", "x=1 y=2",
-];

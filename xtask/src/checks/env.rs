@@ -21,7 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "env.readable",
         group: Group::Env,
         meaning: "every `.env` file and template can be read, and no reader gives up on it",
-        why: "One bad line makes Docker Compose and dotenvy drop the whole file, while the application only loses that line.",
+        why: "One bad line makes Docker Compose drop the whole file, while the application only loses that line.",
         fix: "Close the quote or remove the line that is named: `cargo xtask env check FILE`.",
         run: readable,
     },
@@ -68,7 +68,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "env.readers-agree",
         group: Group::Env,
-        meaning: "the application, Docker Compose and dotenvy read the same values",
+        meaning: "the application and Docker Compose read the same values",
         why: "There is no standard for `.env`: a comment, a blank or a `$` means something else to each reader.",
         fix: "Write the value in single quotes, without a comment behind it; `cargo xtask env check FILE` shows who reads what.",
         run: readers_agree,
@@ -97,16 +97,6 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "Write `change_me` in the template, and change the secret that it held.",
         run: secrets::example_secrets,
     },
-];
-
-/// The readers that this team's files really have. Bash is left out: nobody sources the file, the team's machines
-/// write CRLF, and bash would differ on every line of it.
-const READERS: [Reader; 5] = [
-    Reader::PythonDotenv,
-    Reader::PythonDotenv12x,
-    Reader::Compose,
-    Reader::ComposeV1,
-    Reader::Dotenvy,
 ];
 
 /// The files to look at with their documents; those that cannot be read are the business of `env.readable`.
@@ -182,7 +172,7 @@ fn readable(case: &Case<'_>) -> Looked {
                 continue;
             }
         };
-        for disagreement in document.disagreements(&READERS) {
+        for disagreement in document.disagreements(Reader::ALL) {
             if disagreement.key().is_none() {
                 let text = format!("a reader gives up on the file: {disagreement}");
                 findings.push(error(text).at(&file.path, disagreement.line()));
@@ -225,7 +215,7 @@ fn keys(case: &Case<'_>) -> Looked {
 fn readers_agree(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     for (file, document) in files(case, true)? {
-        for disagreement in document.disagreements(&READERS) {
+        for disagreement in document.disagreements(Reader::ALL) {
             let Some(key) = disagreement.key() else { continue };
             let ours = mappings(case).any(|(_, _, mapping)| mapping.keys().contains(&key));
             let text = format!("readers differ: {disagreement}");

@@ -17,7 +17,7 @@ use crate::model::{Exit, readers};
 /// Env: read, change, compare and check .env files without losing a byte
 ///
 /// An edit changes exactly the bytes of the value: comments, spacing, quotes, `export`, line endings and the order stay.
-/// What the readers of the file (python-dotenv, Compose, dotenvy, bash, node) would not read alike is refused.
+/// A value that python-dotenv and Compose would read differently is refused.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct EnvArgs {
     #[command(subcommand)]

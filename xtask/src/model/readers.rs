@@ -4,27 +4,12 @@ use backend_env::{Document, Reader};
 
 /// The readers that an edit of `key` must satisfy, and those it need not.
 ///
-/// A reader that misreads the key today does not start to matter now: bash keeps the carriage return of every CRLF line
-/// and does not know `KEY = value`. For a key that is not there yet, the file's other keys tell.
+/// A reader that reads the key differently from the application today does not start to matter now.
 pub fn for_edit(document: &Document, key: &str) -> (Vec<Reader>, Vec<Reader>) {
-    let application = Reader::PythonDotenv;
-    let probe: Vec<String> = match document.get(key) {
-        Some(_) => vec![key.to_owned()],
-        None if document.crlf_lines().is_empty() => Vec::new(),
-        None => document
-            .entries()
-            .take(1)
-            .map(|entry| entry.key().to_owned())
-            .collect(),
-    };
-    Reader::for_document(document)
-        .iter()
-        .copied()
-        .partition(|reader| {
-            probe
-                .iter()
-                .all(|key| document.read(key, *reader) == document.read(key, application))
-        })
+    let application = document.read(key, Reader::PythonDotenv);
+    let is_new = document.get(key).is_none();
+    let readers = Reader::ALL.iter().copied();
+    readers.partition(|reader| is_new || document.read(key, *reader) == application)
 }
 
 #[cfg(test)]
@@ -32,12 +17,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bash_counts_where_it_reads_the_key_as_the_application_does() {
-        let (readers, left_out) = for_edit(&Document::parse("A=x\nB = y\n"), "A");
-        assert!(readers.contains(&Reader::Bash) && left_out.is_empty());
-        let (readers, left_out) = for_edit(&Document::parse("A=x\nB = y\n"), "B");
-        assert!(!readers.contains(&Reader::Bash) && left_out == [Reader::Bash]);
-        let (_, left_out) = for_edit(&Document::parse("A=x\r\n"), "NEW");
-        assert_eq!(left_out, [Reader::Bash]);
+    fn compose_counts_where_it_reads_the_key_as_the_application_does() {
+        let document = Document::parse("A=x\nB=x\t# c\n");
+        let (readers, left_out) = for_edit(&document, "A");
+        assert!(readers.contains(&Reader::Compose) && left_out.is_empty());
+        let (readers, left_out) = for_edit(&document, "B");
+        assert!(!readers.contains(&Reader::Compose) && left_out == [Reader::Compose]);
+        let (_, left_out) = for_edit(&document, "NEW");
+        assert!(left_out.is_empty());
     }
 }

@@ -169,10 +169,9 @@ fn learn(settings: &Settings, runner: &Runner, document: &Document) {
     }
 }
 
-/// Who gives up on the file. Bash is not asked: nobody sources it.
+/// Who gives up on the file.
 fn rejections(document: &Document) -> Vec<Rejected> {
-    let readers = Reader::MIGRATION.iter().filter(|reader| **reader != Reader::Bash);
-    let rejected = readers.filter_map(|reader| {
+    let rejected = Reader::ALL.iter().filter_map(|reader| {
         let rejection = document.read_all(*reader, &Environment::empty()).rejection()?;
         Some(Rejected {
             reader: reader.name().to_owned(),
