@@ -1,5 +1,6 @@
 //! Docker Compose: the plugin (`docker compose`) and the old program (`docker-compose` 1.29), which users both have.
 
+mod data;
 pub mod file;
 pub mod interpolate;
 mod load;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{Cmd, CommandError, Runner};
 use crate::docker;
 
+pub use data::Place;
 pub use load::{NAMES, override_of, read, read_with_override};
 
 /// Which of the two commands this machine has.
@@ -95,11 +97,19 @@ impl Project {
         cmd.args(args)
     }
 
-    /// `up -d` for these services (all when empty).
-    pub fn up(&self, services: &[String]) -> Cmd {
-        let services = services.iter().map(String::as_str);
-        let what = format!("start the services of {}", self.file.display());
-        self.cmd(what, ["up", "-d"].into_iter().chain(services))
+    /// `up -d` for everything in the file.
+    pub fn up(&self) -> Cmd {
+        self.cmd(
+            format!("start the services of {}", self.file.display()),
+            ["up", "-d"],
+        )
+    }
+
+    /// `up -d` for these services alone, without those that they depend on.
+    pub fn up_only<'a>(&self, services: impl IntoIterator<Item = &'a str>) -> Cmd {
+        let services: Vec<&str> = services.into_iter().collect();
+        let what = format!("start {} of {}", services.join(", "), self.file.display());
+        self.cmd(what, ["up", "-d", "--no-deps"].into_iter().chain(services))
     }
 
     /// The services the file defines.

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use inspect::{Container, Mount, Volume};
 use inspect::{parse_containers, parse_volumes};
 
-use crate::command::{Cmd, CommandError, Runner};
+use crate::command::{Cmd, CommandError, Output, Runner};
 
 /// The client program.
 pub const PROGRAM: &str = "docker";
@@ -55,15 +55,7 @@ pub fn container(runner: &Runner, name: &str) -> Result<Option<Container>, Comma
     if output.success() {
         return Ok(parse_containers(&output.stdout)?.pop());
     }
-    if output.stderr.to_ascii_lowercase().contains("no such") {
-        return Ok(None);
-    }
-    Err(CommandError::Failed {
-        what: cmd.what().to_owned(),
-        line: cmd.to_string(),
-        code: output.code,
-        tail: output.stderr,
-    })
+    missing(&cmd, output).map(|()| None)
 }
 
 /// All named volumes.
@@ -118,10 +110,27 @@ pub fn volume_sizes(runner: &Runner) -> Result<BTreeMap<String, String>, Command
 /// # Errors
 /// When docker itself fails.
 pub fn image_id(runner: &Runner, image: &str) -> Result<Option<String>, CommandError> {
-    let cmd =
-        Cmd::new(PROGRAM, format!("look for image {image}")).args(["image", "ls", "-q", "--no-trunc", image]);
-    let text = runner.run(&cmd)?.stdout_text();
-    Ok(text.split_whitespace().next().map(str::to_owned))
+    // `image ls NAME` would list every tag of a name without one.
+    let cmd = Cmd::new(PROGRAM, format!("look for image {image}"))
+        .args(["image", "inspect", "--format", "{{.Id}}", image]);
+    let output = runner.output(&cmd)?;
+    if output.success() {
+        return Ok(Some(output.stdout_text().trim().to_owned()));
+    }
+    missing(&cmd, output).map(|()| None)
+}
+
+/// What is not there is an answer; any other failure is an error.
+fn missing(cmd: &Cmd, output: Output) -> Result<(), CommandError> {
+    if output.stderr.to_ascii_lowercase().contains("no such") {
+        return Ok(());
+    }
+    Err(CommandError::Failed {
+        what: cmd.what().to_owned(),
+        line: cmd.to_string(),
+        code: output.code,
+        tail: output.stderr,
+    })
 }
 
 /// What an image says of a server's data.
@@ -223,7 +232,30 @@ pub fn logs(runner: &Runner, name: &str, lines: u32) -> String {
 /// Free bytes of the file system that holds `path` inside a running container; `None` where it does not tell.
 pub fn free_bytes(runner: &Runner, name: &str, path: &str) -> Option<u64> {
     let cmd = Cmd::new(PROGRAM, format!("ask {name} for free space")).args(["exec", name, "df", "-Pk", path]);
-    let text = runner.run(&cmd).ok()?.stdout_text();
+    available(&runner.run(&cmd).ok()?.stdout_text())
+}
+
+/// Free bytes of the file system that holds a volume, or the engine's own data where there is none yet. A container of
+/// `image`, which must be on this machine, looks.
+pub fn free_bytes_of(runner: &Runner, image: &str, volume: Option<&str>) -> Option<u64> {
+    let what = format!("ask for free space of {}", volume.unwrap_or("the engine"));
+    let mut cmd = Cmd::new(PROGRAM, what).args(["run", "--rm", "--network", "none"]);
+    if let Some(volume) = volume {
+        let mount = format!("type=volume,source={volume},target=/x,readonly,volume-nocopy");
+        cmd = cmd.args(["--mount", &mount]);
+    }
+    let path = if volume.is_some() { "/x" } else { "/" };
+    let cmd = cmd.args(["--entrypoint", "df", image, "-Pk", path]);
+    available(
+        &runner
+            .run(&cmd.limit(Duration::from_secs(60)))
+            .ok()?
+            .stdout_text(),
+    )
+}
+
+/// The available space of `df -Pk`.
+fn available(text: &str) -> Option<u64> {
     // Header, then: file system, blocks, used, available, capacity, mount point.
     let kilobytes: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
     Some(kilobytes * 1024)

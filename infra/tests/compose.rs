@@ -137,7 +137,7 @@ fn the_unified_instance_holds_three_databases_of_its_role_and_redis_answers() {
         let free = ports::free(2).unwrap();
         scratch.set("PLATFORM_POSTGRES_PORT", free[0]);
         scratch.set("PLATFORM_REDIS_PORT", free[1]);
-        scratch.runner.run(&scratch.project.up(&[])).unwrap();
+        scratch.runner.run(&scratch.project.up()).unwrap();
         let (postgres, redis) = (scratch.name("platform-postgres"), scratch.name("platform-redis"));
         scratch.wait_healthy(&postgres);
         scratch.wait_healthy(&redis);
@@ -172,7 +172,7 @@ fn the_unified_instance_holds_three_databases_of_its_role_and_redis_answers() {
             .unwrap();
         scratch
             .runner
-            .run(&scratch.project.up(&["postgres".to_owned()]))
+            .run(&scratch.project.up_only(["postgres"]))
             .unwrap();
         scratch.wait_healthy(&postgres);
         assert_eq!(
@@ -196,7 +196,7 @@ fn the_old_three_come_back_on_their_volumes_and_never_on_others() {
             scratch.set(&format!("LABELER_POSTGRES_{name}_VOLUME"), volume);
         }
         // A volume that is not there is an error, not an empty instance.
-        let refused = scratch.runner.output(&scratch.project.up(&[])).unwrap();
+        let refused = scratch.runner.output(&scratch.project.up()).unwrap();
         assert!(
             !refused.success() && refused.stderr.contains("external"),
             "{}",
@@ -211,7 +211,7 @@ fn the_old_three_come_back_on_their_volumes_and_never_on_others() {
             assert!(scratch.docker(&["volume", "create", &volume]).success());
         }
         let service = ["postgres-labeler".to_owned()];
-        scratch.runner.run(&scratch.project.up(&service)).unwrap();
+        scratch.runner.run(&scratch.project.up_only(service)).unwrap();
         let complains = || {
             docker::logs(&scratch.runner, &labeler, 30)
                 .contains("POSTGRES_PASSWORD")
@@ -256,7 +256,7 @@ fn the_old_three_come_back_on_their_volumes_and_never_on_others() {
         .unwrap();
         assert!(scratch.docker(&["stop", &old]).success() && scratch.docker(&["rm", &old]).success());
 
-        scratch.runner.run(&scratch.project.up(&service)).unwrap();
+        scratch.runner.run(&scratch.project.up_only(service)).unwrap();
         scratch.wait_healthy(&labeler);
         assert_eq!(
             scratch

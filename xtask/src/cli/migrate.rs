@@ -133,6 +133,16 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
     context.terminal.line(&format!(
         "clean up:  cargo xtask cleanup {run}   (when you are sure)"
     ));
+    if let Some(rest) = &document.rest {
+        for service in &rest.not_started {
+            context.terminal.line(&format!("not started: {service}"));
+        }
+        if let Some(line) = &rest.line {
+            context.terminal.line(&format!(
+                "start the rest of the platform's stack when that is out of the way:\n{line}"
+            ));
+        }
+    }
     Ok(Exit::Ok)
 }
 

@@ -130,8 +130,6 @@ pub struct Target {
     pub control: Control,
     /// The Compose service that is PostgreSQL.
     pub service: String,
-    /// Services to start; empty: all.
-    pub services: Vec<String>,
     /// The container's name.
     pub container: String,
     /// Its image, for the client programs of dump and restore.

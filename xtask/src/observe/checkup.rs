@@ -11,7 +11,7 @@ use infra::{CommandError, docker};
 
 use super::kept_rows::{self, Held};
 use super::volume;
-use super::{Eyes, MappingSeen, Observed, observe, servers};
+use super::{Eyes, MappingSeen, Observed, SpaceSeen, observe, servers};
 use crate::config::{Control, SecretName, Vault};
 
 /// How many last lines of a log are shown.
@@ -114,7 +114,7 @@ pub fn look_for_problems(eyes: &Eyes<'_>, vault: &mut Vault) -> Checkup {
             last_lines(eyes, &seen)
         },
         space,
-        target_volume: volume::look(eyes, &seen),
+        target_volume: volume::place(eyes, &seen).map(|place| volume::existing(place, &seen)),
         backups: kept_rows::look(eyes, &seen, vault),
         logins,
         inside,
@@ -307,22 +307,10 @@ fn space(eyes: &Eyes<'_>, seen: &Observed) -> Vec<Space> {
             free,
         });
     }
-    let data = &eyes.settings.target.data;
-    let target = match (&seen.target.container, eyes.settings.target.control) {
-        (Some(container), _) if container.status == "running" => {
-            let data = infra::postgres::container::data_folder(container);
-            docker::free_bytes(eyes.runner, &container.name, &data)
-                .map(|free| (format!("{data} of container {}", container.name), free))
-        }
-        (None, Control::PgCtl) if seen.target.exists => {
-            infra::disk::free_bytes(data).map(|free| (data.display().to_string(), free))
-        }
-        _ => None,
-    };
-    all.extend(target.map(|(place, free)| Space {
+    all.extend(seen.target.space.iter().map(|SpaceSeen { place, free }| Space {
         what: "the target's data".to_owned(),
-        place,
-        free,
+        place: place.clone(),
+        free: *free,
     }));
     all
 }

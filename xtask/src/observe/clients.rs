@@ -81,7 +81,7 @@ pub(super) fn look(
         return AllClients::default();
     }
     let mut asking = Asking::new(eyes);
-    let theirs = asking.of_target(docker, target);
+    let theirs = asking.of_target(target);
     let there = sources
         .iter()
         .filter(|(_, source)| !matches!(source.state, SourceState::Absent | SourceState::SeveralVolumes(_)));
@@ -107,7 +107,7 @@ pub(super) fn look(
 /// What can restore an archive on the target: a server of version `from` was dumped, and it may be gone.
 pub fn for_archive(eyes: &Eyes<'_>, seen: &Observed, database: &str, from: u32) -> ClientsSeen {
     let mut asking = Asking::new(eyes);
-    let theirs = asking.of_target(&seen.docker, &seen.target);
+    let theirs = asking.of_target(&seen.target);
     let to = seen.target.server.as_ref().map(|server| server.version_num);
     if let (Some(place), Some(to)) = (theirs.first(), to)
         && release::compare(to, from).is_some_and(Ordering::is_ge)
@@ -211,15 +211,14 @@ impl<'a> Asking<'a> {
     }
 
     /// The target's programs, those of its server first; none while its image is not on this machine.
-    fn of_target(&mut self, docker: &DockerSeen, target: &TargetSeen) -> Vec<Place> {
+    fn of_target(&mut self, target: &TargetSeen) -> Vec<Place> {
         let settings = &self.eyes.settings.target;
         if !in_image(settings.control) {
             return folder(&settings.bin).into_iter().collect();
         }
         match &target.container {
             Some(container) => self.of_container(container),
-            None if docker.target_image => self.of_image(&settings.image).into_iter().collect(),
-            None => Vec::new(),
+            None => self.of_image(&settings.image).into_iter().collect(),
         }
     }
 

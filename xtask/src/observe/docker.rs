@@ -26,8 +26,9 @@ pub struct DockerSeen {
     pub containers: Vec<Container>,
     /// All named volumes.
     pub volumes: Vec<Volume>,
-    /// Whether the target's image is on this machine.
-    pub target_image: bool,
+    /// Images that a service here needs and that are not on this machine.
+    #[serde(default)]
+    pub missing_images: Vec<String>,
 }
 
 impl DockerSeen {
@@ -38,9 +39,7 @@ impl DockerSeen {
 
     /// The running container that publishes a port of this machine.
     pub fn publisher(&self, port: u16) -> Option<&Container> {
-        self.containers.iter().find(|container| {
-            container.is_running() && container.ports.values().any(|hosts| hosts.contains(&port))
-        })
+        super::ports::publisher(&self.containers, port)
     }
 }
 
@@ -105,13 +104,28 @@ pub(super) fn look(eyes: &Eyes<'_>) -> DockerSeen {
         seen.containers = containers;
         seen.volumes = docker::volumes(eyes.runner)?;
         seen.volumes.retain(|volume| is_ours(&volume.name, settings));
-        seen.target_image = docker::image_id(eyes.runner, &settings.target.image)?.is_some();
         Ok(())
     });
     if let Err(error) = looked {
         seen.problem = Some(error.to_string());
     }
     seen
+}
+
+/// Which of these images are not on this machine.
+pub(super) fn missing_images(eyes: &Eyes<'_>, seen: &mut DockerSeen, mut images: Vec<String>) {
+    if !seen.needed || seen.problem.is_some() {
+        return;
+    }
+    images.sort();
+    images.dedup();
+    for image in images {
+        match docker::image_id(eyes.runner, &image) {
+            Ok(Some(_)) => {}
+            Ok(None) => seen.missing_images.push(image),
+            Err(error) => seen.problem = Some(error.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod ports;
 mod repositories;
 pub mod servers;
 mod sources;
+mod space;
 mod stack;
 mod storage;
 mod target;
@@ -28,7 +29,7 @@ use std::collections::BTreeMap;
 use infra::Runner;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Settings, Vault, Workspace};
+use crate::config::{Control, Settings, Vault, Workspace};
 use crate::model::Finding;
 
 pub use application::RunningApplication;
@@ -48,10 +49,11 @@ pub use live::{
 pub use machine::EnvironmentSeen;
 pub use machine::{EnvFileSeen, MachineSeen, look_at_machine};
 pub use named::{Named, NamedSeen};
-pub use ports::Holder;
+pub use ports::{Holder, holder};
 pub use repositories::{LabelerSeen, PlatformSeen, compose_sums, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
-pub use stack::StackSeen;
+pub use space::SpaceSeen;
+pub use stack::{OtherService, StackSeen, target_project};
 pub use storage::{StorageSeen, TargetData};
 pub use target::{RedisSeen, TargetDatabase, TargetSeen};
 pub use volume::project_of_target;
@@ -79,6 +81,9 @@ pub struct Observed {
     pub redis: RedisSeen,
     /// The application, where it answers already.
     pub application: Vec<RunningApplication>,
+    /// Who holds the ports that services of the platform's stack publish, beside the target's own.
+    #[serde(default)]
+    pub held_ports: BTreeMap<u16, Holder>,
     /// Free bytes where runs are kept.
     pub free_bytes: Option<u64>,
     /// Things that could not be looked at.
@@ -101,6 +106,57 @@ impl Eyes<'_> {
     /// Whether a database takes part.
     pub fn wants(&self, database: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|name| name == database)
+    }
+}
+
+impl Observed {
+    /// What the platform's Compose file says, where it can be read.
+    pub fn stack(&self) -> Option<&StackSeen> {
+        self.platform.as_ref()?.stack.as_ref()?.as_ref().ok()
+    }
+
+    /// The images of the target: what the Compose file starts, and what the client programs come from.
+    pub fn images_of_target(&self, settings: &Settings) -> impl Iterator<Item = String> {
+        let composed = self
+            .stack()
+            .and_then(|stack| stack.target.as_ref()?.image.clone());
+        let composed = composed.filter(|_| settings.target.control == Control::Compose);
+        composed.into_iter().chain([settings.target.image.clone()])
+    }
+
+    /// Every image that something may be started from.
+    fn images(&self, settings: &Settings) -> Vec<String> {
+        let others = self.stack().into_iter().flat_map(|stack| &stack.others);
+        let redis = self
+            .labeler
+            .as_ref()
+            .and_then(|labeler| labeler.redis_image.clone());
+        let volumes = self
+            .sources
+            .iter()
+            .filter(|(_, source)| matches!(source.state, SourceState::Volume(_)))
+            .map(|(name, _)| settings.databases[name].source.image.clone());
+        self.images_of_target(settings)
+            .chain(others.filter_map(|service| service.image.clone()))
+            .chain(redis)
+            .chain(volumes)
+            .collect()
+    }
+
+    /// Ports of the platform's services that are held.
+    fn ports_held(&self, settings: &Settings, runner: &Runner) -> BTreeMap<u16, Holder> {
+        let Some(stack) = self
+            .stack()
+            .filter(|_| settings.target.control == Control::Compose)
+        else {
+            return BTreeMap::new();
+        };
+        let target = stack.target.iter().flat_map(|service| &service.ports);
+        let others = stack.others.iter().flat_map(|service| &service.ports);
+        target
+            .chain(others)
+            .filter_map(|port| Some((*port, holder(&self.docker.containers, *port, runner)?)))
+            .collect()
     }
 }
 
@@ -128,11 +184,17 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
         clients,
         redis,
         application,
+        held_ports: BTreeMap::new(),
         free_bytes,
         findings,
     };
+    let images = seen.images(eyes.settings);
+    docker::missing_images(eyes, &mut seen.docker, images);
+    seen.held_ports = seen.ports_held(eyes.settings, eyes.runner);
     seen.target.data = storage::target(eyes, &seen);
     // What cannot be told of it here is told where it matters, by the step that starts the target.
-    seen.target.volume = volume::look(eyes, &seen).and_then(Result::ok).flatten();
+    let place = volume::place(eyes, &seen).and_then(Result::ok);
+    seen.target.space = space::look(eyes, &seen, place.as_ref());
+    seen.target.volume = place.and_then(|place| volume::existing(Ok(place), &seen).ok().flatten());
     seen
 }

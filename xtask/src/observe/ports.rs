@@ -1,8 +1,7 @@
 //! Who holds a port of this machine.
 
+use infra::docker::Container;
 use serde::{Deserialize, Serialize};
-
-use super::DockerSeen;
 
 /// Whoever listens on a port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,8 +24,8 @@ impl std::fmt::Display for Holder {
 }
 
 /// The holder of a port; `None` when it is free.
-pub(super) fn holder(docker: &DockerSeen, port: u16, runner: &infra::Runner) -> Option<Holder> {
-    if let Some(container) = docker.publisher(port) {
+pub fn holder(containers: &[Container], port: u16, runner: &infra::Runner) -> Option<Holder> {
+    if let Some(container) = publisher(containers, port) {
         return Some(Holder::Container(container.name.clone()));
     }
     if infra::ports::is_free(port) {
@@ -34,4 +33,12 @@ pub(super) fn holder(docker: &DockerSeen, port: u16, runner: &infra::Runner) -> 
     }
     let listener = infra::ports::listener(runner, port);
     Some(Holder::Process(listener.map(|listener| listener.to_string())))
+}
+
+/// The running container that publishes a port of this machine.
+pub(super) fn publisher(containers: &[Container], port: u16) -> Option<&Container> {
+    let publishes = |container: &&Container| {
+        container.is_running() && container.ports.values().any(|hosts| hosts.contains(&port))
+    };
+    containers.iter().find(publishes)
 }

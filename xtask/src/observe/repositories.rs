@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use infra::alembic::{History, locations};
+use infra::compose::file::Service;
 use infra::compose::override_of;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub struct LabelerSeen {
     pub compose_file: Option<PathBuf>,
     /// The file that Compose lays over it.
     pub compose_override: Option<PathBuf>,
+    /// The image of its Redis.
+    #[serde(default)]
+    pub redis_image: Option<String>,
     /// The Python of its virtual environment.
     pub python: Option<PathBuf>,
     /// Whether that Python has Alembic.
@@ -90,6 +94,7 @@ pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
     let compose_file = first_file(&root, &settings.compose_files);
     Some(LabelerSeen {
         compose_override: compose_file.as_deref().and_then(override_of),
+        redis_image: redis_image(eyes, compose_file.as_deref()),
         compose_file,
         has_script: backend.join(&eyes.settings.schema.script).is_file(),
         python,
@@ -98,6 +103,19 @@ pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
         backend,
         root,
     })
+}
+
+/// Without a Compose file in the checkout, our own has a Redis.
+fn redis_image(eyes: &Eyes<'_>, file: Option<&Path>) -> Option<String> {
+    let settings = eyes.settings;
+    let seen = match file {
+        Some(file) => config_files::compose(file, &settings.labeler.compose_env),
+        None => config_files::compose(&eyes.workspace.unified_compose(), &settings.platform.compose_env),
+    };
+    let file = seen.file.ok()?;
+    let named = |service: &&Service| service.name == settings.redis.service;
+    let image = file.services.iter().find(named)?.image.as_ref()?;
+    Some(image.text.clone())
 }
 
 pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {

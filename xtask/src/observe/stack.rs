@@ -1,12 +1,16 @@
 //! What the platform's Compose files make of the target, held against the settings: a migration starts the one and connects to
 //! the other.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use infra::compose::file::{ComposeFile, Service};
+use infra::compose::Project;
+use infra::compose::file::{ComposeFile, Located, Service};
+use infra::docker::Container;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Target;
+use super::{DockerSeen, PlatformSeen};
+use crate::config::{Settings, Target, Workspace};
 
 /// The stack that holds the target.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +21,28 @@ pub struct StackSeen {
     pub services: Vec<String>,
     /// The one that the settings name.
     pub target: Option<TargetService>,
+    /// The others.
+    #[serde(default)]
+    pub others: Vec<OtherService>,
+}
+
+/// A service that is not the target.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct OtherService {
+    /// Its name.
+    pub name: String,
+    /// `container_name`.
+    pub container: Option<String>,
+    /// Its image.
+    pub image: Option<String>,
+    /// Whether it is built here.
+    pub builds: bool,
+    /// Whether only a profile starts it.
+    pub profiled: bool,
+    /// Whether it is a PostgreSQL server.
+    pub postgres: bool,
+    /// Ports of this machine.
+    pub ports: Vec<u16>,
 }
 
 /// The target's service, without its secrets.
@@ -65,6 +91,12 @@ impl StackSeen {
             file: file.path.clone(),
             services: file.services.iter().map(|service| service.name.clone()).collect(),
             target: file.services.iter().find(named).map(TargetService::of),
+            others: file
+                .services
+                .iter()
+                .filter(|service| !named(service))
+                .map(OtherService::of)
+                .collect(),
         }
     }
 
@@ -125,9 +157,76 @@ impl StackSeen {
     }
 }
 
+impl OtherService {
+    fn of(service: &Service) -> Self {
+        Self {
+            name: service.name.clone(),
+            container: service.container_name.as_ref().map(text),
+            image: service.image.as_ref().map(text),
+            builds: service.builds,
+            profiled: !service.profiles.is_empty(),
+            postgres: service.is_postgres(),
+            ports: service.ports.iter().map(|port| port.port).collect(),
+        }
+    }
+
+    /// Whether a container is this service's, of the Compose project with this name.
+    pub fn is(&self, container: &Container, project: &str) -> bool {
+        let service = container.labels.get("com.docker.compose.service");
+        self.container.as_ref() == Some(&container.name)
+            || (container.compose_project() == Some(project) && service == Some(&self.name))
+    }
+}
+
+fn text(located: &Located) -> String {
+    located.text.clone()
+}
+
+/// The Compose project that the target belongs to: the platform's own file, or ours where there is no checkout.
+pub fn target_project(
+    workspace: &Workspace,
+    settings: &Settings,
+    docker: &DockerSeen,
+    checkout: Option<&PlatformSeen>,
+) -> Option<Project> {
+    let (program, _) = docker.compose.clone()?;
+    let platform = &settings.platform;
+    let name = (!platform.compose_project.is_empty()).then(|| platform.compose_project.clone());
+    let mut env = BTreeMap::new();
+    let (name, file) = match checkout.and_then(|platform| platform.compose_file.clone()) {
+        Some(file) => (name, file),
+        None => {
+            env.extend(unified_env(settings));
+            // The name of a checkout's folder is what everybody's volumes are called after; ours would be `compose`.
+            let name = name.or_else(|| Some("platform".to_owned()));
+            (name, workspace.unified_compose())
+        }
+    };
+    env.extend(platform.compose_env.clone());
+    Some(Project {
+        program,
+        name,
+        file,
+        laid_over: checkout.and_then(|platform| platform.compose_override.clone()),
+        env: env.into_iter().collect(),
+    })
+}
+
+/// What our own Compose file is told, so that it starts the target that the settings name.
+fn unified_env(settings: &Settings) -> [(String, String); 5] {
+    let (target, redis) = (&settings.target, &settings.redis);
+    [
+        ("PLATFORM_POSTGRES_IMAGE", target.image.clone()),
+        ("PLATFORM_POSTGRES_CONTAINER", target.container.clone()),
+        ("PLATFORM_POSTGRES_USER", target.user.clone()),
+        ("PLATFORM_POSTGRES_PORT", target.port.to_string()),
+        ("PLATFORM_REDIS_PORT", redis.port.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+}
+
 impl TargetService {
     fn of(service: &Service) -> Self {
-        let text = |located: &infra::compose::file::Located| located.text.clone();
         Self {
             name: service.name.clone(),
             line: service.line,

@@ -9,7 +9,7 @@ use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
 use infra::redis::Pong;
 use serde::{Deserialize, Serialize};
 
-use super::{DockerSeen, Eyes, Holder, TargetData, ports, servers, weak_passwords};
+use super::{DockerSeen, Eyes, Holder, SpaceSeen, TargetData, ports, servers, weak_passwords};
 use crate::config::{Access, Control, SecretName, Vault};
 use crate::model::Finding;
 
@@ -24,6 +24,9 @@ pub struct TargetSeen {
     /// Where its data lie, or will.
     #[serde(default)]
     pub data: Option<TargetData>,
+    /// Space for its data.
+    #[serde(default)]
+    pub space: Option<SpaceSeen>,
     /// Whether it (container or cluster) runs.
     pub running: bool,
     /// Whether something of it exists already: a stopped container or a data directory.
@@ -73,13 +76,14 @@ pub(super) fn look(
         container: docker.container(&settings.container).cloned(),
         volume: None,
         data: None,
+        space: None,
         running: false,
         exists: false,
         server: None,
         databases: BTreeMap::new(),
         port_holder: match settings.control {
             Control::External | Control::None => None,
-            _ => ports::holder(docker, settings.port, eyes.runner),
+            _ => ports::holder(&docker.containers, settings.port, eyes.runner),
         },
         problem: None,
         logins: BTreeMap::new(),
@@ -172,6 +176,6 @@ pub(super) fn redis(eyes: &Eyes<'_>, docker: &DockerSeen) -> RedisSeen {
     let ping = infra::redis::ping(&settings.host, settings.port, Duration::from_secs(3));
     RedisSeen {
         answers: matches!(ping, Ok(Pong::Pong)),
-        port_holder: ports::holder(docker, settings.port, eyes.runner),
+        port_holder: ports::holder(&docker.containers, settings.port, eyes.runner),
     }
 }

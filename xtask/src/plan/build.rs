@@ -212,6 +212,14 @@ impl Builder<'_> {
                 }),
             );
         }
+        if let Some(stack) = self.stack()? {
+            steps.add(
+                super::STACK,
+                "start the rest of the platform's stack",
+                "the databases do not need it: a service that cannot start is a warning",
+                Action::StartStack(stack),
+            );
+        }
         Ok(steps.steps)
     }
 }

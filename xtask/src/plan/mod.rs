@@ -10,6 +10,7 @@ pub mod clients;
 pub mod handover;
 mod preflight;
 mod render;
+mod rest;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use preflight::{
     another_place, nothing_to_do, onboarding as preflight_onboarding, onto_itself, preflight,
 };
 pub use render::render;
+pub use rest::Rest;
 
 #[cfg(test)]
 pub(crate) use preflight::tests as worlds;
@@ -38,6 +40,9 @@ pub const BEFORE_ANYTHING_STOPS: [&str; 2] = [PULL, IMAGES];
 pub const APPLICATION: &str = "application";
 /// Id of the step that stops the application.
 pub const STOP_APPLICATION: &str = "stop-application";
+
+/// Id of the step that starts the rest of the platform's stack.
+pub const STACK: &str = "stack";
 
 /// How roles come over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

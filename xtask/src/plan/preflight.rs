@@ -7,6 +7,7 @@ mod instances;
 mod onboarding;
 mod origin;
 mod repositories;
+mod services;
 mod storage;
 
 use crate::config::Settings;
@@ -38,11 +39,14 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
         repositories::pull,
         repositories::labeler,
         repositories::stack,
+        services::rest,
+        services::target_ports,
         repositories::python,
         repositories::alembic,
         environment::env_files,
         environment::application,
         environment::disk,
+        environment::target_disk,
         instances::sources,
         storage::sources,
         storage::target,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use infra::postgres::manifest::{DatabaseManifest, TableKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::checks::Counts;
 use crate::engine::{RunState, StepState};
@@ -31,6 +31,9 @@ pub struct RunDocument {
     pub backup: PathBuf,
     /// The new instance.
     pub target: TargetDocument,
+    /// What was not started of the platform's stack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rest: Option<RestDocument>,
     /// Why it stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -54,10 +57,31 @@ impl RunDocument {
                 port: 0,
                 user: String::new(),
             },
+            rest: None,
             error: None,
             findings: Vec::new(),
         }
     }
+}
+
+/// Services of the platform's stack that do not run.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RestDocument {
+    /// Each service, and why.
+    pub not_started: Vec<String>,
+    /// What to type once nothing stands in the way any more.
+    pub line: Option<String>,
+}
+
+/// What the step that starts the rest of the platform's stack left out; `None` when it has not ended or left nothing out.
+pub fn rest(plan: &Plan, state: &RunState) -> Option<RestDocument> {
+    let mut steps = plan.steps.iter().zip(&state.steps);
+    let (_, state) = steps.find(|(step, _)| step.id == crate::plan::STACK)?;
+    let StepState::Done { facts, .. } = state else {
+        return None;
+    };
+    let rest: RestDocument = serde_json::from_value(facts.clone()).ok()?;
+    (!rest.not_started.is_empty()).then_some(rest)
 }
 
 /// What `onboard --json` prints.

@@ -23,6 +23,7 @@ mod roles;
 mod schema;
 mod seal;
 mod since;
+mod stack;
 mod stop_application;
 pub mod storage;
 mod swap;
@@ -166,6 +167,7 @@ macro_rules! each {
             Action::UpgradeSchema(a) => schema::$method(a, $world),
             Action::Cutover(a) => cutover::$method(a, $world),
             Action::StartRedis(a) => redis::$method(a, $world),
+            Action::StartStack(a) => stack::$method(a, $world),
             Action::CheckApplication(a) => application::$method(a, $world),
             Action::AskApplication(a) => ask_application::$method(a, $world),
             Action::Release(a) => release::$method(a, $world),

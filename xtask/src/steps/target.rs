@@ -133,18 +133,9 @@ pub(super) fn undo(action: &StartTarget, world: &World<'_>) -> Result<(), Failur
     let runner = &world.runner;
     match &action.control {
         TargetControl::Compose { container, .. } => {
-            let Some(target) = docker::container(runner, container)? else {
-                return Ok(());
-            };
-            let project = target.compose_project();
-            let same = |other: &docker::Container| {
-                other.id == target.id || (project.is_some() && other.compose_project() == project)
-            };
-            for other in docker::containers(runner)?
-                .iter()
-                .filter(|c| same(c) && action.started(c))
-            {
-                runner.run(&docker::stop(&other.name))?;
+            let target = docker::container(runner, container)?;
+            if !action.was_running && target.is_some_and(|target| target.is_running()) {
+                runner.run(&docker::stop(container))?;
             }
         }
         TargetControl::Cluster(cluster) => {

@@ -108,6 +108,7 @@ fn healthy() -> World {
             docker: DockerSeen::default(),
             target: TargetSeen {
                 data: None,
+                space: None,
                 container: None,
                 volume: None,
                 running: true,
@@ -177,6 +178,7 @@ fn misled(world: &mut World, port: &str, name: &str) {
 
 fn labeler_checkout() -> crate::observe::LabelerSeen {
     crate::observe::LabelerSeen {
+        redis_image: None,
         root: "labeler".into(),
         backend: "labeler/backend".into(),
         compose_file: None,

@@ -46,6 +46,7 @@ pub(crate) fn describe(
             port: target.port,
             user: target.user.clone(),
         },
+        rest: documents::rest(plan, &state),
         error: None,
         findings,
     })

@@ -151,7 +151,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
         },
     ];
     kept.write(home)?;
-    stage.runner.run(&old_project.up(&[]))?;
+    stage.runner.run(&old_project.up())?;
     for old in &OLD {
         fill(stage, old, &prefix, &postgres)?;
     }

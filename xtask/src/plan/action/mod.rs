@@ -17,6 +17,7 @@ mod release;
 mod restore;
 mod schema;
 mod seal;
+mod stack;
 mod stop_application;
 mod swap;
 mod target;
@@ -42,6 +43,7 @@ pub use release::Release;
 pub use restore::{Locale, Restore, RestoreDatabase, mark};
 pub use schema::UpgradeSchema;
 pub use seal::Seal;
+pub use stack::{LeftOut, StackService, StartStack};
 pub use stop_application::StopApplication;
 pub use swap::{Swap, SwapDatabase};
 pub use target::{StartTarget, TargetControl};
@@ -85,6 +87,8 @@ pub enum Action {
     CheckApplication(CheckApplication),
     /// Ask the application where it runs.
     AskApplication(AskApplication),
+    /// Start the rest of the platform's stack.
+    StartStack(StartStack),
     /// Close the readers.
     Release(Release),
     /// Write this machine's own settings.
@@ -112,6 +116,7 @@ impl Action {
             | Self::Images(_)
             | Self::StopApplication(_)
             | Self::StartRedis(_)
+            | Self::StartStack(_)
             | Self::CheckApplication(_)
             | Self::AskApplication(_)
             | Self::Release(_)
@@ -141,6 +146,7 @@ impl Action {
             Self::UpgradeSchema(action) => vec![action.command(vault)],
             Self::Cutover(_) | Self::Upload(_) => Vec::new(),
             Self::StartRedis(action) => action.commands(),
+            Self::StartStack(action) => action.commands(),
             Self::CheckApplication(action) => vec![action.command(0)],
             Self::AskApplication(action) => action.commands(),
             Self::Release(action) => action.commands(),

@@ -22,7 +22,7 @@ impl StartRedis {
     pub fn commands(&self) -> Vec<Cmd> {
         self.project
             .iter()
-            .map(|project| project.up(std::slice::from_ref(&self.service)))
+            .map(|project| project.up_only([self.service.as_str()]))
             .collect()
     }
 }

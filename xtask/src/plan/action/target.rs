@@ -1,8 +1,8 @@
 //! The new instance.
 
+use infra::Cmd;
 use infra::compose::Project;
 use infra::postgres::cluster::Cluster;
-use infra::{Cmd, docker};
 use serde::{Deserialize, Serialize};
 
 use super::Instance;
@@ -23,8 +23,6 @@ pub struct StartTarget {
     pub published: (String, u16),
     /// Whether it ran before: then going back does not stop it.
     pub was_running: bool,
-    /// Containers that ran before; the platform's other services may be among them.
-    pub ran_before: Vec<String>,
 }
 
 /// The ways to start it.
@@ -35,8 +33,8 @@ pub enum TargetControl {
     Compose {
         /// The Compose file.
         project: Project,
-        /// Services to start; empty: all.
-        services: Vec<String>,
+        /// The service that is PostgreSQL; nothing else of the file is started.
+        service: String,
         /// The container that is PostgreSQL.
         container: String,
         /// Variables of the file that are secrets.
@@ -54,14 +52,14 @@ impl StartTarget {
         match &self.control {
             TargetControl::Compose {
                 project,
-                services,
+                service,
                 secrets,
                 ..
             } => {
                 let known = secrets
                     .iter()
                     .filter_map(|(name, secret)| Some((name, vault.get(secret)?)));
-                let up = known.fold(project.up(services), |cmd, (name, secret)| {
+                let up = known.fold(project.up_only([service.as_str()]), |cmd, (name, secret)| {
                     cmd.secret_env(name, secret)
                 });
                 vec![up]
@@ -74,10 +72,5 @@ impl StartTarget {
     /// Starts a local cluster.
     pub fn start_cluster(&self, cluster: &Cluster) -> Cmd {
         cluster.start(&[], &cluster.log())
-    }
-
-    /// Whether going back stops this container of the same Compose project.
-    pub fn started(&self, container: &docker::Container) -> bool {
-        container.is_running() && !self.ran_before.contains(&container.name)
     }
 }

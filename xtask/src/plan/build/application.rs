@@ -112,6 +112,8 @@ impl Builder<'_> {
                 name: (!labeler.compose_project.is_empty()).then(|| labeler.compose_project.clone()),
                 env: labeler.compose_env.clone().into_iter().collect(),
             }),
+            // Without a checkout of either repository our own file has one.
+            (Control::Compose, None, Some(_)) if self.seen.platform.is_none() => Some(self.target_project()?),
             _ => None,
         };
         Ok(Some(StartRedis {

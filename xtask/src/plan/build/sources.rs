@@ -118,21 +118,33 @@ impl Builder<'_> {
         }
     }
 
-    /// The images that are missing.
+    /// The images that are missing of what the run starts: the target and Redis.
     pub(super) fn images(&self) -> Option<Images> {
-        let target = &self.settings.target;
-        let missing = target.control == Control::Compose && !self.seen.docker.target_image;
-        let sources = self.seen.clients.sources.iter();
+        let (settings, seen) = (self.settings, self.seen);
+        let target = match settings.target.control {
+            Control::Compose => seen.images_of_target(settings).collect(),
+            _ => Vec::new(),
+        };
+        let starts_redis = settings.redis.control == Control::Compose && !seen.redis.answers;
+        let redis = seen.labeler.as_ref().filter(|_| starts_redis);
+        let mut images: Vec<String> = target
+            .into_iter()
+            .chain(redis.and_then(|labeler| labeler.redis_image.clone()))
+            .filter(|image| seen.docker.missing_images.contains(image))
+            .collect();
+        images.sort();
+        images.dedup();
+        let sources = seen.clients.sources.iter();
         let sources = sources.filter_map(|(name, clients)| match clients {
             ClientsSeen::Different {
                 source: Ok(source), ..
             } => Some((name.clone(), *source)),
             _ => None,
         });
-        missing.then(|| Images {
-            images: vec![target.image.clone()],
+        (!images.is_empty()).then(|| Images {
+            images,
             sources: sources.collect(),
-            limit_seconds: self.settings.limits.image_pull_seconds,
+            limit_seconds: settings.limits.image_pull_seconds,
         })
     }
 

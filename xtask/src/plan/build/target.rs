@@ -1,16 +1,14 @@
 //! The target: started, filled, and put in place.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context;
 use infra::compose::Project;
 
 use super::Builder;
 use crate::config::{Control, SecretName};
-use crate::observe::servers;
+use crate::observe::{project_of_target, servers, target_project};
 use crate::plan::action::*;
 use crate::plan::carried::Carried;
-use crate::plan::{Roles, charge};
+use crate::plan::{Rest, Roles, charge};
 
 impl Builder<'_> {
     /// The target as an instance of the plan.
@@ -24,7 +22,7 @@ impl Builder<'_> {
         let control = match target.control {
             Control::Compose => TargetControl::Compose {
                 project: self.target_project()?,
-                services: target.services.clone(),
+                service: target.service.clone(),
                 container: target.container.clone(),
                 secrets: match self
                     .seen
@@ -46,45 +44,28 @@ impl Builder<'_> {
             limit_seconds: self.settings.limits.target_start_seconds,
             published: (target.host.clone(), target.port),
             was_running: self.seen.target.running,
-            ran_before: self
-                .seen
-                .docker
-                .containers
-                .iter()
-                .filter(|container| container.is_running())
-                .map(|container| container.name.clone())
-                .collect(),
         })
     }
 
-    fn target_project(&self) -> anyhow::Result<Project> {
-        let (program, _) = self
-            .seen
-            .docker
-            .compose
-            .clone()
-            .context("Compose is not on this machine")?;
-        let platform = &self.settings.platform;
-        let name = (!platform.compose_project.is_empty()).then(|| platform.compose_project.clone());
-        let mut env = BTreeMap::new();
+    pub(super) fn target_project(&self) -> anyhow::Result<Project> {
         let checkout = self.seen.platform.as_ref();
-        let (name, file) = match checkout.and_then(|platform| platform.compose_file.clone()) {
-            Some(file) => (name, file),
-            None => {
-                env.extend(self.unified_env());
-                // The name of a checkout's folder is what everybody's volumes are called after; ours would be `compose`.
-                let name = name.or_else(|| Some("platform".to_owned()));
-                (name, self.workspace.unified_compose())
-            }
-        };
-        env.extend(platform.compose_env.clone());
-        Ok(Project {
-            program,
-            name,
-            file,
-            laid_over: checkout.and_then(|platform| platform.compose_override.clone()),
-            env: env.into_iter().collect(),
-        })
+        target_project(self.workspace, self.settings, &self.seen.docker, checkout)
+            .context("Compose is not on this machine")
+    }
+
+    /// The rest of the platform's stack; `None` when all of it runs, or there is none.
+    pub(super) fn stack(&self) -> anyhow::Result<Option<StartStack>> {
+        let rest = Rest::of(self.seen, self.settings);
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(StartStack {
+            project: self.target_project()?,
+            project_name: project_of_target(self.settings, self.seen).unwrap_or_default(),
+            services: rest.start,
+            left_out: rest.left_out,
+            limit_seconds: self.settings.limits.target_start_seconds,
+        }))
     }
 
     /// The platform's checkout, when it is to be pulled.
@@ -96,19 +77,6 @@ impl Builder<'_> {
             compose_file: platform.compose_file.clone(),
             compose_sha256: platform.compose_sha256.clone(),
         })
-    }
-
-    /// What our own Compose file is told, so that it starts the target that the settings name.
-    fn unified_env(&self) -> [(String, String); 5] {
-        let (target, redis) = (&self.settings.target, &self.settings.redis);
-        [
-            ("PLATFORM_POSTGRES_IMAGE", target.image.clone()),
-            ("PLATFORM_POSTGRES_CONTAINER", target.container.clone()),
-            ("PLATFORM_POSTGRES_USER", target.user.clone()),
-            ("PLATFORM_POSTGRES_PORT", target.port.to_string()),
-            ("PLATFORM_REDIS_PORT", redis.port.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
     }
 
     /// Restore of everything that was backed up.

@@ -152,13 +152,43 @@ pub(super) fn application(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// A new cluster without rows, and its first WAL.
+const EMPTY_CLUSTER: u64 = 64 << 20;
+
+/// Space where the target's data lie. The restored copy is as large as the data, and its WAL comes on top until a checkpoint.
+pub(super) fn target_disk(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let Some(space) = &case.seen.target.space else {
+        return;
+    };
+    let data = data_bytes(case);
+    let needed = (2 * data).max(EMPTY_CLUSTER);
+    if space.free < needed {
+        findings.push(
+            Finding::error(
+                "target.space",
+                format!(
+                    "{} are free in {}, where the target's data lie, for {} of data",
+                    time::bytes(space.free),
+                    space.place,
+                    time::bytes(data)
+                ),
+            )
+            .wanted(format!("{}: the restored copy and its WAL", time::bytes(needed)))
+            .hint("cargo xtask cleanup")
+            .hint("docker system df -v"),
+        );
+    }
+}
+
+/// Bytes of the databases that are moved, as far as their servers run.
+fn data_bytes(case: &Case<'_>) -> u64 {
+    let sources = case.seen.sources.values();
+    let sizes = sources.filter_map(|source| source.database.as_ref().map(|database| database.bytes));
+    sizes.sum()
+}
+
 pub(super) fn disk(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let sizes = case
-        .seen
-        .sources
-        .values()
-        .filter_map(|source| source.database.as_ref().map(|d| d.bytes));
-    let data: u64 = sizes.sum();
+    let data = data_bytes(case);
     // Archives are smaller than the data, the restored copy is as large, and its WAL comes on top until a checkpoint. On a
     // server elsewhere only the archives are ours.
     let (times, what) = match case.settings.target.control {

@@ -3,6 +3,7 @@
 mod external;
 mod onboarding;
 mod origin;
+mod services;
 
 use serde_json::{Value, json};
 
@@ -76,7 +77,7 @@ pub(crate) fn world() -> Value {
     json!({
         "docker": {
             "needed": true, "engine": "28.2.2", "problem": null, "compose": ["docker-compose", "1.29.2"],
-            "containers": [], "volumes": [], "target_image": true,
+            "containers": [], "volumes": [], "missing_images": [],
         },
         "labeler": {
             "root": here, "backend": here, "compose_file": null, "python": "/venv/bin/python",
@@ -198,7 +199,7 @@ fn without_docker_in_the_settings_its_absence_is_no_finding() {
     let found = findings(|world| {
         world["docker"] = json!({
             "needed": false, "engine": null, "problem": "program docker is not on this machine",
-            "compose": ["docker-compose", "1.29.2"], "containers": [], "volumes": [], "target_image": false,
+            "compose": ["docker-compose", "1.29.2"], "containers": [], "volumes": [], "missing_images": [],
         });
     });
     assert_eq!(found, []);

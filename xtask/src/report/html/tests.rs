@@ -9,6 +9,7 @@ const SECRET: &str = "hunter'2<&>";
 
 fn document(verified: bool) -> RunDocument {
     RunDocument {
+        rest: None,
         schema_version: 1,
         verified,
         runtime: None,
