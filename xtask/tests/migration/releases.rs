@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use infra::postgres::{Clients, programs, release};
 
+use super::containers::{V1, prepared};
 use super::left_out::left_out;
-use super::support::{DATABASES, Environment, Rehearsal, ask, cache, folder, runner};
+use super::support::{DATABASES, Environment, Rehearsal, ask, cache, docker, folder, run, runner};
 
 /// The embedded builds of PostgreSQL 16 and 18.
 fn embedded() -> [PathBuf; 2] {
@@ -234,4 +235,43 @@ fn newer_programs_of_this_machine_are_used_when_those_of_both_sides_are_too_old(
     for folder in [of_source, of_target] {
         std::fs::remove_dir_all(folder).unwrap();
     }
+}
+
+/// An image that goes with its test.
+struct Image(String);
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        docker(&["image", "rm", "-f", &self.0]);
+    }
+}
+
+#[test]
+#[ignore = "needs Docker"]
+fn the_programs_of_an_old_containers_image_are_used_when_those_of_the_targets_image_are_too_old() {
+    let mut rehearsal = prepared("releases-image", V1, "running");
+    let newer = rehearsal.workspace.text("target.image");
+    let old = Image(format!("xtask-test-old-clients:{}", std::process::id()));
+    let recipe = format!(
+        "FROM {newer}\nRUN program=$(command -v pg_dump) && printf '#!/bin/sh\\necho \"pg_dump (PostgreSQL) 16.1\"\\n' > \"$program\"\n"
+    );
+    let build = infra::Cmd::new("docker", "build an image").args(["build", "-q", "-t", &old.0, "-"]);
+    run(build.stdin(recipe)).ends(0);
+    rehearsal.workspace.set("target.image", old.0.clone());
+    rehearsal.workspace.xtask(&["migrate", "--yes"]).ends(0);
+    let logs = rehearsal.workspace.runs()[0].join("logs");
+    let mut used = Vec::new();
+    for log in std::fs::read_dir(logs).unwrap().flatten() {
+        let text = String::from_utf8_lossy(&std::fs::read(log.path()).unwrap()).into_owned();
+        let programs = ["--entrypoint pg_dump ", "--entrypoint pg_restore "];
+        let lines = text
+            .lines()
+            .filter(|line| programs.iter().any(|program| line.contains(program)));
+        used.extend(lines.map(str::to_owned));
+    }
+    let dumped = used
+        .iter()
+        .filter(|line| line.contains("pg_dump") && line.contains(&newer));
+    assert_eq!(dumped.count(), DATABASES.len(), "{used:#?}");
+    assert!(used.iter().all(|line| !line.contains(&old.0)), "{used:#?}");
 }
