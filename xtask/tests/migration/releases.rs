@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use infra::postgres::{Clients, programs, release};
 
-use super::containers::{V1, prepared};
+use super::containers::{V1, prepared, status};
 use super::left_out::left_out;
 use super::support::{DATABASES, Environment, Rehearsal, ask, cache, docker, folder, run, runner};
 
@@ -246,17 +246,23 @@ impl Drop for Image {
     }
 }
 
+/// An image like this one whose pg_dump says that it is an older one.
+fn older(name: &str, image: &str) -> Image {
+    let old = Image(format!("xtask-test-{name}:{}", std::process::id()));
+    let recipe = format!(
+        "FROM {image}\nRUN program=$(command -v pg_dump) && printf '#!/bin/sh\\necho \"pg_dump (PostgreSQL) 16.1\"\\n' > \"$program\"\n"
+    );
+    let build = infra::Cmd::new("docker", "build an image").args(["build", "-q", "-t", &old.0, "-"]);
+    run(build.stdin(recipe)).ends(0);
+    old
+}
+
 #[test]
 #[ignore = "needs Docker"]
 fn the_programs_of_an_old_containers_image_are_used_when_those_of_the_targets_image_are_too_old() {
     let mut rehearsal = prepared("releases-image", V1, "running");
     let newer = rehearsal.workspace.text("target.image");
-    let old = Image(format!("xtask-test-old-clients:{}", std::process::id()));
-    let recipe = format!(
-        "FROM {newer}\nRUN program=$(command -v pg_dump) && printf '#!/bin/sh\\necho \"pg_dump (PostgreSQL) 16.1\"\\n' > \"$program\"\n"
-    );
-    let build = infra::Cmd::new("docker", "build an image").args(["build", "-q", "-t", &old.0, "-"]);
-    run(build.stdin(recipe)).ends(0);
+    let old = older("old-clients", &newer);
     rehearsal.workspace.set("target.image", old.0.clone());
     rehearsal.workspace.xtask(&["migrate", "--yes"]).ends(0);
     let logs = rehearsal.workspace.runs()[0].join("logs");
@@ -274,4 +280,46 @@ fn the_programs_of_an_old_containers_image_are_used_when_those_of_the_targets_im
         .filter(|line| line.contains("pg_dump") && line.contains(&newer));
     assert_eq!(dumped.count(), DATABASES.len(), "{used:#?}");
     assert!(used.iter().all(|line| !line.contains(&old.0)), "{used:#?}");
+}
+
+/// A `docker` whose `pull` gives an image that is here the wanted name, as a registry would.
+#[cfg(unix)]
+fn with_a_registry(name: &str, holds: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let made = folder(name);
+    let real = infra::command::find_program("docker").unwrap();
+    let real = real.display();
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = pull ]; then exec {real} tag {holds} \"$2\"; fi\nexec {real} \"$@\"\n"
+    );
+    infra::files::write_shared(&made.join("docker"), script.as_bytes()).unwrap();
+    std::fs::set_permissions(made.join("docker"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    made
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "needs Docker"]
+fn a_pulled_image_that_is_too_old_ends_the_run_before_the_fence_and_the_next_run_uses_other_programs() {
+    let mut rehearsal = prepared("releases-pulled", V1, "running");
+    let newer = rehearsal.workspace.text("target.image");
+    let old = older("held-clients", &newer);
+    let wanted = Image(format!("xtask-test-pulled-clients:{}", std::process::id()));
+    let registry = with_a_registry("registry", &old.0);
+    let workspace = &mut rehearsal.workspace;
+    workspace.set("target.image", wanted.0.clone());
+    let path = format!("{}:{}", registry.display(), std::env::var("PATH").unwrap());
+    workspace.env.push(("PATH".to_owned(), path));
+    let env = workspace.env_bytes();
+    workspace
+        .xtask(&["migrate", "--yes"])
+        .ends(20)
+        .says(&format!("image {} has the programs of PostgreSQL 16.1", wanted.0));
+    for database in DATABASES {
+        let container = workspace.text(&format!("databases.{database}.source.containers.0"));
+        assert_eq!(status(&container).as_deref(), Some("running"), "{container}");
+    }
+    assert!(workspace.env_bytes() == env);
+    workspace.xtask(&["migrate", "--yes"]).ends(0);
+    std::fs::remove_dir_all(registry).unwrap();
 }
