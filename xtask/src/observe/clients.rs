@@ -153,7 +153,13 @@ impl<'a> Asking<'a> {
         let from = match (&source.server, own.first()) {
             (Some(server), _) => Ok(server.version_num),
             (None, Some(own)) => self.version(own),
-            (None, None) => Err(SILENT.to_owned()),
+            (None, None) => Err(match &source.state {
+                SourceState::Volume(_) => {
+                    let image = &self.eyes.settings.databases[name].source.image;
+                    format!("image {image} is not on this machine (docker pull {image})")
+                }
+                _ => SILENT.to_owned(),
+            }),
         };
         let to = match (&target.server, theirs.first()) {
             (Some(server), _) => Some(Ok(server.version_num)),
