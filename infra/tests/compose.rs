@@ -210,7 +210,7 @@ fn the_old_three_come_back_on_their_volumes_and_never_on_others() {
             let volume = scratch.name(&format!("{}_data", name.to_lowercase()));
             assert!(scratch.docker(&["volume", "create", &volume]).success());
         }
-        let service = ["postgres-labeler".to_owned()];
+        let service = ["postgres-labeler"];
         scratch.runner.run(&scratch.project.up_only(service)).unwrap();
         let complains = || {
             docker::logs(&scratch.runner, &labeler, 30)

@@ -1,5 +1,12 @@
 //! Manifest and compare on real servers: a faithful copy has no difference, whatever the versions; damage has one.
 
+#[path = "support/left_out.rs"]
+#[expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test says what it left out, and may panic"
+)]
+mod left_out;
 mod support;
 
 use std::collections::BTreeSet;
@@ -10,7 +17,7 @@ use infra::postgres::manifest::{
     CompareOptions, DatabaseManifest, Difference, State, TableKind, collect, compare, examples,
     options_not_compared,
 };
-use infra::postgres::{Server, Snapshot, archive, quote};
+use infra::postgres::{Server, Snapshot, archive, programs, quote, release};
 use infra::{Interrupt, Runner, wait};
 use support::{TestCluster, installations};
 
@@ -129,15 +136,27 @@ fn a_restored_copy_compares_equal_on_every_version() {
         source.sql(&database, NASTY);
         let expected = take(source, &database);
         for target in &clusters[place..] {
-            // pg_dump must not be older than its server, and a newer pg_restore sets what an older server does not know.
+            let version = |cluster: &TestCluster| {
+                programs::version(&source.runner, &cluster.server.clients, "pg_dump").unwrap()
+            };
+            let (from, to) = (version(source), version(target));
+            let clients = [target, source]
+                .into_iter()
+                .find(|cluster| release::serves(version(cluster), from, to) == Some(true));
+            let Some(clients) = clients else {
+                left_out::left_out(&format!(
+                    "a copy from PostgreSQL {from} on {to}: neither has programs that serve both"
+                ));
+                continue;
+            };
             let archive = tempfile::tempdir().unwrap();
-            let asked = source.with_clients(&target.installation);
+            let asked = source.with_clients(&clients.installation);
             source
                 .runner
                 .run(&archive::dump(&asked, &database, archive.path(), "a", 2, None))
                 .unwrap_or_else(|error| panic!("{error}"));
             let copy = target.database("copy");
-            target.restore(&copy, archive.path());
+            target.restore_with(&clients.installation, &copy, archive.path());
             let found = compare(&expected, &take(target, &copy), &RESTORED);
             assert!(
                 found.is_empty(),

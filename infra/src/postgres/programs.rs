@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Clients;
 use super::plain::psql_version;
@@ -54,6 +55,51 @@ pub fn version(runner: &Runner, clients: &Clients, program: &str) -> Result<u32,
         what: cmd.what().to_owned(),
         why: format!("the answer is {:?}", text.trim()),
     })
+}
+
+/// The extensions that the server beside these programs offers, without starting it.
+///
+/// # Errors
+/// When its `pg_config` or the folder of its extensions cannot be asked.
+pub fn extensions(runner: &Runner, clients: &Clients) -> Result<Vec<String>, CommandError> {
+    let what = format!("list the extensions of {clients}");
+    let files: Vec<String> = match clients {
+        Clients::Image { image, .. } => {
+            let list = "ls \"$(pg_config --sharedir)/extension\"";
+            let cmd = Cmd::new(docker::PROGRAM, what)
+                .args([
+                    "run",
+                    "--rm",
+                    "--network",
+                    "none",
+                    "--entrypoint",
+                    "sh",
+                    image,
+                    "-c",
+                    list,
+                ])
+                .limit(Duration::from_secs(60));
+            let text = runner.run(&cmd)?.stdout_text();
+            text.lines().map(str::to_owned).collect()
+        }
+        Clients::Machine { bin } => {
+            let program = bin
+                .as_ref()
+                .map_or_else(|| "pg_config".into(), |bin| bin.join("pg_config"));
+            let text = runner
+                .run(&Cmd::new(program, what.clone()).arg("--sharedir"))?
+                .stdout_text();
+            let folder = Path::new(text.trim()).join("extension");
+            let entries = std::fs::read_dir(&folder).map_err(|error| CommandError::Unreadable {
+                what,
+                why: format!("{}: {error}", folder.display()),
+            })?;
+            let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+            entries.flatten().map(name).collect()
+        }
+    };
+    let name = |file: &String| Some(file.strip_suffix(".control")?.to_owned());
+    Ok(files.iter().filter_map(name).collect())
 }
 
 /// The newest client programs of this machine with their major version; asks each psql.

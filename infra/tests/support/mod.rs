@@ -230,8 +230,13 @@ impl TestCluster {
     /// pg_restore into an empty database. By one job: several may block each other over the indexes of partitions, and
     /// restoring again is the caller's part.
     pub fn restore(&self, database: &str, folder: &Path) {
+        self.restore_with(&self.installation, database, folder);
+    }
+
+    /// [`TestCluster::restore`] by another installation's pg_restore.
+    pub fn restore_with(&self, clients: &Installation, database: &str, folder: &Path) {
         let cmd = archive::restore(
-            &self.server,
+            &self.with_clients(clients),
             database,
             folder,
             "a",

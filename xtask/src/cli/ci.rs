@@ -7,6 +7,7 @@ mod outcome;
 mod prepare;
 mod stages;
 mod tally;
+mod versions;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -96,6 +97,7 @@ pub(crate) fn cmd_ci(global: &Global, args: &CiArgs) -> anyhow::Result<Exit> {
     let prepared = ci.prepare(args.docker, args.browser)?;
     let done = ci.run_all(&prepared, args.full)?;
     out(format_args!("\n{}", table(&done)))?;
+    out_line(ci.postgres_versions(&prepared))?;
     ci.conclude(&done, prepared.left_out)
 }
 

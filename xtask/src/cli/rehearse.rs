@@ -336,6 +336,19 @@ pub(super) fn has_postgres() -> bool {
     local::machine_binaries().is_some()
 }
 
+/// The programs of the machine's newest PostgreSQL server.
+pub(super) fn postgres_of_machine() -> Option<PathBuf> {
+    local::machine_binaries()
+}
+
+/// The image that the tests on containers use, where it is on this machine.
+pub(super) fn postgres_image(runner: &Runner) -> Option<String> {
+    let images = containers::postgres_images();
+    images
+        .into_iter()
+        .find(|image| matches!(infra::docker::image_id(runner, image), Ok(Some(_))))
+}
+
 /// Whether this machine has what the production rehearsal needs: a PostgreSQL server with TLS, and openssl.
 ///
 /// # Errors

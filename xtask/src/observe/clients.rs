@@ -50,6 +50,9 @@ pub struct AllClients {
     pub sources: BTreeMap<String, ClientsSeen>,
     /// Of the target; `None` while nothing of it is here.
     pub target: Option<ClientsSeen>,
+    /// The extensions that a target which does not run will offer; asked where a source uses some and has other programs.
+    #[serde(default)]
+    pub extensions: Option<Vec<String>>,
 }
 
 /// A place that has client programs.
@@ -82,10 +85,22 @@ pub(super) fn look(
     let there = sources
         .iter()
         .filter(|(_, source)| !matches!(source.state, SourceState::Absent | SourceState::SeveralVolumes(_)));
-    let sources = there.map(|(name, source)| (name.clone(), asking.one(name, source, target, &theirs)));
+    let seen = there.map(|(name, source)| (name.clone(), asking.one(name, source, target, &theirs)));
+    let seen: BTreeMap<String, ClientsSeen> = seen.collect();
+    let unseen = target.server.is_none() && eyes.settings.target.control != Control::External;
+    let has_some = |name: &String| {
+        let database = sources.get(name).and_then(|source| source.database.as_ref());
+        database.is_some_and(|database| !database.extensions.is_empty())
+    };
+    let wanted = unseen
+        && seen
+            .iter()
+            .any(|(name, seen)| !matches!(seen, ClientsSeen::Same(_)) && has_some(name));
+    let offered = theirs.first().filter(|_| wanted);
     AllClients {
-        sources: sources.collect(),
+        extensions: offered.and_then(|place| programs::extensions(eyes.runner, &place.clients).ok()),
         target: asking.of_served(target, &theirs),
+        sources: seen,
     }
 }
 
@@ -138,7 +153,13 @@ impl<'a> Asking<'a> {
         let from = match (&source.server, own.first()) {
             (Some(server), _) => Ok(server.version_num),
             (None, Some(own)) => self.version(own),
-            (None, None) => Err(SILENT.to_owned()),
+            (None, None) => Err(match &source.state {
+                SourceState::Volume(_) => {
+                    let image = &self.eyes.settings.databases[name].source.image;
+                    format!("image {image} is not on this machine (docker pull {image})")
+                }
+                _ => SILENT.to_owned(),
+            }),
         };
         let to = match (&target.server, theirs.first()) {
             (Some(server), _) => Some(Ok(server.version_num)),

@@ -119,8 +119,8 @@ pub fn for_archive(clients: &ClientsSeen, settings: &Settings, run: &str) -> Opt
     Some(marked(chosen.restore, run))
 }
 
-/// What forbids moving the databases that were seen.
-pub fn findings(seen: &Observed, settings: &Settings) -> Vec<Finding> {
+/// What forbids moving the databases that were seen, with the database.
+pub fn findings(seen: &Observed, settings: &Settings) -> Vec<(String, Finding)> {
     let docker = seen.docker.needed && seen.docker.engine.is_none();
     let silent = settings.target.control == Control::External && seen.target.server.is_none();
     if docker || silent {
@@ -132,16 +132,8 @@ pub fn findings(seen: &Observed, settings: &Settings) -> Vec<Finding> {
         !refused && (source.server.is_some() || !source.running)
     });
     there
-        .filter(|(name, _)| !is_newer_major(seen.clients.sources.get(*name)))
-        .filter_map(|(name, _)| choose(seen, settings, name, "").err())
-        .map(|finding| *finding)
+        .filter_map(|(name, _)| Some((name.clone(), *choose(seen, settings, name, "").err()?)))
         .collect()
-}
-
-/// A source of a newer major than the target is refused for that.
-fn is_newer_major(clients: Option<&ClientsSeen>) -> bool {
-    matches!(clients, Some(ClientsSeen::Different { source: Ok(source), target: Some(Ok(target)), .. })
-        if major(*source) > major(*target))
 }
 
 fn marked(clients: Clients, run: &str) -> Clients {

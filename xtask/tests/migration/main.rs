@@ -32,6 +32,7 @@ mod left_out;
 mod onboarding;
 mod pull;
 mod refusals;
+mod releases;
 mod roles;
 #[cfg(unix)]
 mod same_server;

@@ -198,7 +198,7 @@ fn image(stage: &Stage<'_>, published: &str) -> anyhow::Result<String> {
     if docker::image_id(stage.runner, published)?.is_some() && !is_stand_in(stage, published)? {
         return Ok(published.to_owned());
     }
-    let own = format!("xtask-rehearsal/{published}");
+    let own = stand_in(published);
     if docker::image_id(stage.runner, &own)?.is_none()
         && stage
             .runner
@@ -220,6 +220,16 @@ fn image(stage: &Stage<'_>, published: &str) -> anyhow::Result<String> {
         stage.say(&notice);
     }
     Ok(own)
+}
+
+/// The name of a stand-in.
+fn stand_in(published: &str) -> String {
+    format!("xtask-rehearsal/{published}")
+}
+
+/// The images that may be PostgreSQL in a rehearsal: the stand-in is used where it was built.
+pub(super) fn postgres_images() -> [String; 2] {
+    [stand_in(POSTGRES), POSTGRES.to_owned()]
 }
 
 fn is_stand_in(stage: &Stage<'_>, image: &str) -> anyhow::Result<bool> {

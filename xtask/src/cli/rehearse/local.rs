@@ -72,7 +72,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
         });
     }
     let cluster = Cluster {
-        bin: bin.clone(),
+        bin: named_binaries().into_iter().nth(1).unwrap_or(bin),
         data: instances.join("target"),
         account,
     };
@@ -232,12 +232,20 @@ pub(super) fn embedded(runner: &Runner, python: &Path, cache: &Path) -> Result<V
         .to_vec())
 }
 
+/// The folders that `XTASK_PG_BIN` names: that of the old instances, and where it is another one, that of the target.
+fn named_binaries() -> Vec<PathBuf> {
+    let named = std::env::var_os("XTASK_PG_BIN").unwrap_or_default();
+    std::env::split_paths(&named)
+        .filter(|bin| !bin.as_os_str().is_empty())
+        .collect()
+}
+
 /// The newest complete server installation of this machine. `XTASK_PG_BIN` names another one; `embedded` asks for none.
 pub(super) fn machine_binaries() -> Option<PathBuf> {
-    match std::env::var("XTASK_PG_BIN") {
-        Ok(text) if text == "embedded" => return None,
-        Ok(text) if !text.is_empty() => return Some(PathBuf::from(text)),
-        _ => {}
+    match named_binaries().into_iter().next() {
+        Some(bin) if bin == Path::new("embedded") => return None,
+        Some(bin) => return Some(bin),
+        None => {}
     }
     let complete = |bin: &PathBuf| {
         ["initdb", "pg_ctl", "postgres", "psql", "pg_dump", "pg_restore"]

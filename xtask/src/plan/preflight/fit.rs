@@ -4,8 +4,8 @@ use infra::postgres::{major, version_text};
 
 use super::Case;
 use crate::config::Control;
-use crate::model::Finding;
-use crate::observe::{SourceSeen, SourceState, servers};
+use crate::model::{Finding, Severity};
+use crate::observe::{ClientsSeen, SourceSeen, SourceState, servers};
 
 /// A target that is here and does not run: it is looked at when it is started, which is after the old instances stopped.
 pub(super) fn unseen_target(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -101,7 +101,18 @@ pub(super) fn versions(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 /// Client programs that are new enough for both sides.
 pub(super) fn clients(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    findings.extend(crate::plan::clients::findings(case.seen, case.settings));
+    let refused = |name: &str| {
+        let id = format!("source.{name}.version");
+        let error = |finding: &&Finding| finding.severity == Severity::Error && finding.id == id;
+        findings.iter().find(error).is_some()
+    };
+    let found = crate::plan::clients::findings(case.seen, case.settings);
+    let new: Vec<Finding> = found
+        .into_iter()
+        .filter(|(name, _)| !refused(name))
+        .map(|(_, finding)| finding)
+        .collect();
+    findings.extend(new);
 }
 
 /// For a superuser; what another role leaves out or cannot have is told by [`super::external::carried`].
@@ -164,6 +175,17 @@ fn unseen_extensions(case: &Case<'_>, findings: &mut Vec<Finding>) {
         if old.as_ref() == Some(&target) || case.settings.target.control == Control::External {
             continue;
         }
+        if let Some(offered) = &case.seen.clients.extensions {
+            let lacking = database.extensions.keys().filter(|name| !offered.contains(name));
+            findings.extend(lacking.map(|extension| {
+                Finding::error(
+                    format!("source.{name}.extension"),
+                    format!("{name} uses extension {extension}, which the target does not offer: it is not in {target}"),
+                )
+                .wanted("a target with this extension")
+            }));
+            continue;
+        }
         let extensions: Vec<&str> = database.extensions.keys().map(String::as_str).collect();
         let old = old.unwrap_or_else(|| "another server".to_owned());
         findings.push(
@@ -185,16 +207,22 @@ fn unseen_version(case: &Case<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     let image = target_programs(case);
-    let Some(new) = version_of_image(&image) else {
-        return;
-    };
     // A platform checkout's own Compose file says what starts, until it has.
     let platform = case.seen.platform.as_ref();
     let elsewhere = platform.is_some_and(|platform| platform.compose_file.is_some());
     let decided = case.seen.target.container.is_some() || !elsewhere;
     for (name, source) in &case.seen.sources {
+        let known = match case.seen.clients.sources.get(name) {
+            Some(ClientsSeen::Different {
+                target: Some(Ok(target)),
+                ..
+            }) => Some(major(*target)),
+            _ => None,
+        };
         if let Some(server) = &source.server
-            && major(server.version_num) > new
+            && known
+                .or_else(|| version_of_image(&image))
+                .is_some_and(|new| major(server.version_num) > new)
         {
             let old = version_text(server.version_num);
             let id = format!("source.{name}.version");
