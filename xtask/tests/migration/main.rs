@@ -33,6 +33,7 @@ mod pull;
 mod refusals;
 mod roles;
 mod secrets;
+mod stack;
 mod storage;
 mod support;
 mod verify;

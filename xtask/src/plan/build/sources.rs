@@ -129,7 +129,7 @@ impl Builder<'_> {
             .collect();
         images.sort();
         images.dedup();
-        (!images.is_empty()).then(|| Images {
+        (!images.is_empty()).then_some(Images {
             images,
             limit_seconds: settings.limits.image_pull_seconds,
         })
