@@ -210,8 +210,10 @@ fn the_old_three_come_back_on_their_volumes_and_never_on_others() {
             let volume = scratch.name(&format!("{}_data", name.to_lowercase()));
             assert!(scratch.docker(&["volume", "create", &volume]).success());
         }
-        let service = ["postgres-labeler"];
-        scratch.runner.run(&scratch.project.up_only(service)).unwrap();
+        scratch
+            .runner
+            .run(&scratch.project.up_only(["postgres-labeler"]))
+            .unwrap();
         let complains = || {
             docker::logs(&scratch.runner, &labeler, 30)
                 .contains("POSTGRES_PASSWORD")
@@ -256,7 +258,10 @@ fn the_old_three_come_back_on_their_volumes_and_never_on_others() {
         .unwrap();
         assert!(scratch.docker(&["stop", &old]).success() && scratch.docker(&["rm", &old]).success());
 
-        scratch.runner.run(&scratch.project.up_only(service)).unwrap();
+        scratch
+            .runner
+            .run(&scratch.project.up_only(["postgres-labeler"]))
+            .unwrap();
         scratch.wait_healthy(&labeler);
         assert_eq!(
             scratch

@@ -249,10 +249,9 @@ fn set_up(
     let Outcome::Stopped { step, title, failure } = outcome else {
         let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.as_str()).collect();
         let state = engine::fold(&ids, journal.entries())?;
-        return Ok((
-            documents::steps(plan, &state),
-            left_out(context, journal.entries()),
-        ));
+        let mut notes = left_out(context, journal.entries());
+        notes.extend(documents::rest(plan, &state).map(not_started));
+        return Ok((documents::steps(plan, &state), notes));
     };
     let exit = if failure.interrupted {
         Exit::Interrupted
@@ -299,6 +298,19 @@ fn left_out(context: &Context, entries: &[engine::Entry]) -> Vec<Finding> {
             .wanted("their tables: the platform's own set-up makes them, `cargo xtask restore` brings them"),
     ]
 }
+
+/// Services of the platform's stack that do not run.
+fn not_started(rest: documents::RestDocument) -> Finding {
+    let found = format!(
+        "services of the platform that were not started: {}",
+        rest.not_started.join("; ")
+    );
+    let finding = Finding::note(SERVICES, found);
+    rest.line.into_iter().fold(finding, Finding::hint)
+}
+
+/// Id of the finding that names services without a container.
+const SERVICES: &str = "platform.services";
 
 /// Id of the finding that names databases without content.
 const EMPTY: &str = "databases.empty";

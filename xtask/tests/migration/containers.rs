@@ -90,9 +90,14 @@ pub(super) struct Temporary(pub(super) String);
 impl Temporary {
     #[track_caller]
     pub(super) fn start(name: &str, args: &[&str]) -> Self {
-        let name = format!("xtask-test-{name}-{}", std::process::id());
-        let made = Self(name.clone());
-        docker(&[&["run", "-d", "--name", &name], args].concat()).ends(0);
+        Self::named(&format!("xtask-test-{name}-{}", std::process::id()), args)
+    }
+
+    /// Under exactly this name.
+    #[track_caller]
+    pub(super) fn named(name: &str, args: &[&str]) -> Self {
+        let made = Self(name.to_owned());
+        docker(&[&["run", "-d", "--name", name], args].concat()).ends(0);
         made
     }
 }
@@ -238,9 +243,13 @@ fn fact_2_6_the_old_containers_run_on_though_the_compose_file_no_longer_has_them
 
 #[test]
 #[ignore = "needs Docker"]
-fn fact_2_7_both_stacks_publish_the_port_of_redis_and_the_platforms_is_recognised() {
+fn fact_2_7_both_stacks_publish_the_port_of_redis_and_a_running_one_of_the_platform_is_recognised() {
     let rehearsal = prepared("fact-2-7", V2, "running");
     let workspace = &rehearsal.workspace;
+    let image = workspace.text("platform.compose-env.PLATFORM_REDIS_IMAGE");
+    let publish = format!("127.0.0.1:{}:6379", workspace.port("redis.port"));
+    let name = workspace.text("target.container").replace("postgres", "redis");
+    let _platforms = Temporary::named(&name, &["-p", &publish, &image]);
     let document = migrates(workspace);
     let steps = document["steps"].as_array().unwrap();
     let redis = steps.iter().find(|step| step["name"] == "redis").unwrap();

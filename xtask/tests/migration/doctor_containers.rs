@@ -176,6 +176,9 @@ fn a_target_in_a_container_is_made_started_let_go_on_and_freed_of_who_has_its_po
     workspace.set("platform.compose-project", project.as_str());
 
     // Both stacks have a Redis for the same port: the second never runs.
+    let image = workspace.text("platform.compose-env.PLATFORM_REDIS_IMAGE");
+    let publish = format!("127.0.0.1:{}:6379", workspace.port("redis.port"));
+    let _platforms = Temporary::start("doctor-redis", &["-p", &publish, &image]);
     let labeler = workspace.text("labeler.compose-project");
     let up = workspace.labeler_compose(&labeler, &["up", "-d", "redis"]);
     assert_ne!(up.code, 0, "{}", up.all());

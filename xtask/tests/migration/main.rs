@@ -37,6 +37,7 @@ mod roles;
 #[cfg(unix)]
 mod same_server;
 mod secrets;
+mod stack;
 mod storage;
 mod support;
 mod verify;

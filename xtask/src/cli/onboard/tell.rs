@@ -1,6 +1,6 @@
 //! What a set-up says: the plan before it, and at the end what is ready, what is not, and what to start.
 
-use super::{EMPTY, Prepared};
+use super::{EMPTY, Prepared, SERVICES};
 use crate::checks::Verdicts;
 use crate::cli::output::{out, out_line};
 use crate::cli::{Context, Ending};
@@ -99,7 +99,12 @@ fn not_ready(verdicts: &Verdicts) -> String {
 /// The end, for a person.
 pub(super) fn tell(context: &Context, document: &OnboardDocument, verdicts: &Verdicts, exit: Exit) {
     let terminal = &context.terminal;
-    for finding in document.findings.iter().filter(|finding| finding.id == EMPTY) {
+    let notes = [EMPTY, SERVICES];
+    for finding in document
+        .findings
+        .iter()
+        .filter(|finding| notes.contains(&finding.id.as_str()))
+    {
         terminal.line(&finding.to_string());
     }
     for finding in verdicts

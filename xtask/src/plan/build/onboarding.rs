@@ -123,6 +123,17 @@ impl SetUp<'_> {
         let redis = builder.redis()?.filter(|_| !builder.seen.redis.answers);
         let reason = "the labeler's queues live there";
         add("redis", "have Redis", reason, redis.map(Action::StartRedis));
+        let stack = match self.target_runs() {
+            true => None,
+            false => builder.stack()?,
+        };
+        let reason = "development may need it; a service that cannot start is a warning";
+        add(
+            crate::plan::STACK,
+            "start the rest of the platform's stack",
+            reason,
+            stack.map(Action::StartStack),
+        );
         let reason = "the tables of the checkout, made by its own migrations";
         add("schema", "bring the schema to head", reason, self.schema()?);
         if !steps.is_empty() || self.wanted.unfinished {

@@ -158,6 +158,16 @@ const EMPTY_CLUSTER: u64 = 64 << 20;
 /// Space where the target's data lie. The restored copy is as large as the data, and its WAL comes on top until a checkpoint.
 pub(super) fn target_disk(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let Some(space) = &case.seen.target.space else {
+        let container = matches!(
+            case.settings.target.control,
+            Control::Compose | Control::Container
+        );
+        if container && case.seen.docker.problem.is_none() {
+            findings.push(Finding::note(
+                "target.space",
+                "free space where the target's data lie cannot be told",
+            ));
+        }
         return;
     };
     let data = data_bytes(case);

@@ -101,6 +101,7 @@ pub(crate) fn world() -> Value {
         "target": {
             "container": null, "running": false, "exists": false, "server": null, "databases": {},
             "port_holder": { "container": "labeler-postgres-platform" }, "problem": null,
+            "space": { "place": "the Docker engine's data", "free": 1_000_000_000 },
         },
         "clients": { "sources": { "platform": same_clients(), "users": same_clients(), "labeler": same_clients() } },
         "redis": { "answers": true, "port_holder": { "container": "labeler-redis" } },

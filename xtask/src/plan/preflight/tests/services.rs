@@ -109,9 +109,13 @@ fn a_second_port_of_the_target_that_is_taken_is_refused_with_its_holder() {
 }
 
 #[test]
-fn too_little_space_for_the_targets_data_is_refused() {
+fn too_little_space_for_the_targets_data_is_refused_and_an_unknown_is_said() {
     let text = only("target.space", Severity::Error, |world| {
-        world["target"]["space"] = json!({ "place": "volume full", "free": 4096 });
+        world["target"]["space"] = json!({ "place": "volume full", "free": 1_000_000 });
     });
     assert!(text.contains("volume full"), "{text}");
+    let text = only("target.space", Severity::Note, |world| {
+        world["target"]["space"] = json!(null);
+    });
+    assert!(text.contains("cannot be told"), "{text}");
 }
