@@ -19,6 +19,9 @@ pub struct Container {
     pub image: String,
     /// `running`, `exited`, `created`, `restarting`, `paused`, `dead`.
     pub status: String,
+    /// How often the engine started it again after it exited.
+    #[serde(default)]
+    pub restart_count: u64,
     /// When it was last started, as the engine writes it.
     #[serde(default)]
     pub started_at: Option<String>,
@@ -110,6 +113,8 @@ mod raw {
         id: String,
         name: String,
         state: State,
+        #[serde(default)]
+        restart_count: u64,
         config: Config,
         host_config: HostConfig,
         mounts: Vec<Mount>,
@@ -230,6 +235,7 @@ mod raw {
                 name: raw.name.trim_start_matches('/').to_owned(),
                 image: raw.config.image,
                 status: raw.state.status,
+                restart_count: raw.restart_count,
                 started_at: raw.state.started_at,
                 health: raw.state.health.map(|health| health.status),
                 restart: raw
