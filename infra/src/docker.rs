@@ -187,6 +187,25 @@ pub fn logs(runner: &Runner, name: &str, lines: u32) -> String {
     }
 }
 
+/// What a container printed last, for people: first the line that the program itself calls an error, then the last lines.
+pub fn last_words(runner: &Runner, name: &str) -> String {
+    let log = logs(runner, name, 10);
+    let is_error = |line: &&str| {
+        ["PANIC:", "FATAL:", "ERROR:", "error:"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    let error = log
+        .lines()
+        .rfind(is_error)
+        .map(|line| format!("{}\n", line.trim()));
+    format!(
+        "{}the last lines of its log (docker logs {name}):\n{}",
+        error.unwrap_or_default(),
+        log.trim_end()
+    )
+}
+
 /// Free bytes of the file system that holds `path` inside a running container; `None` where it does not tell.
 pub fn free_bytes(runner: &Runner, name: &str, path: &str) -> Option<u64> {
     let cmd = Cmd::new(PROGRAM, format!("ask {name} for free space")).args(["exec", name, "df", "-Pk", path]);

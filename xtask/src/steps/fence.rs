@@ -109,24 +109,13 @@ pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
 pub(super) fn reads(action: &Fence, world: &World<'_>) -> Result<ServerFacts, Failure> {
     let server = action.reader().server(world.vault);
     if let Err(failure) = wait_for_query(world, &server, "template1", READER_LIMIT) {
-        let log = match &action.fenced {
-            Fenced::Cluster { .. } => String::new(),
-            _ => format!(
-                "\nits log:\n{}",
-                docker::logs(&world.runner, &action.reader_name(), 10)
-            ),
-        };
         // A stopped server could not be asked for its password before.
-        let failure = match failure.message.contains("password authentication failed") {
+        return Err(match failure.message.contains("password authentication failed") {
             true => failure.hint(format!(
                 "cargo xtask rollback {}, then correct the password where it is set, then: cargo xtask migrate",
                 world.run.id
             )),
             false => failure,
-        };
-        return Err(Failure {
-            message: format!("{}{log}", failure.message),
-            ..failure
         });
     }
     let seen = facts::server(&world.runner, &server, "template1")?;

@@ -29,9 +29,8 @@ mod swap;
 mod target;
 mod unlogged;
 mod upload;
+mod wait;
 mod write_probe;
-
-use std::time::Duration;
 
 use infra::Runner;
 use serde_json::Value;
@@ -52,6 +51,7 @@ pub use old_data::differs_from_backup;
 pub use orphans::clear as clear_orphans;
 pub use since::{is_recorded, written_since};
 pub use swap::in_place_now;
+pub use wait::wait_for_query;
 pub use write_probe::write_probe;
 
 /// What a step finds when it looks.
@@ -199,45 +199,6 @@ impl<'a> Step for Planned<'a> {
 
     fn undo(&self, world: &World<'a>) -> Result<(), Failure> {
         self.watched(world, |world| each!(&self.step.action, undo, world))
-    }
-}
-
-/// Waits until a server answers a query; its last complaint is the error. A refused password is an answer too: asking
-/// again does not change it.
-///
-/// # Errors
-/// When it does not within `limit` or refuses the password, or somebody interrupts.
-pub fn wait_for_query(
-    world: &World<'_>,
-    server: &infra::postgres::Server,
-    database: &str,
-    limit: Duration,
-) -> Result<(), Failure> {
-    let mut complaint = None;
-    let answered = infra::wait::until(world.runner.interrupt(), limit, || {
-        match server.answers(&world.runner, database) {
-            Ok(()) => Some(true),
-            Err(error) => {
-                let refused = error.to_string().contains("password authentication failed");
-                complaint = Some(error);
-                refused.then_some(false)
-            }
-        }
-    });
-    match (answered, complaint) {
-        (Ok(true), _) | (Ok(false), None) => Ok(()),
-        (Ok(false), Some(refusal)) => Err(refusal.into()),
-        (Err(infra::wait::Stopped::Interrupted), _) => {
-            Err(Failure::interrupted(format!("wait for {}", server.label)))
-        }
-        (Err(infra::wait::Stopped::TimedOut), complaint) => {
-            let limit = humantime::format_duration(limit);
-            let complaint = complaint.map_or_else(String::new, |error| format!("\n{error}"));
-            Err(Failure::new(format!(
-                "{} answers no query within {limit}{complaint}",
-                server.label
-            )))
-        }
     }
 }
 

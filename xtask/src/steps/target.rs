@@ -83,20 +83,7 @@ pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Fail
 fn answers_in_time(action: &StartTarget, world: &World<'_>) -> Result<(), Failure> {
     let server = action.instance.server(world.vault);
     let limit = Duration::from_secs(action.limit_seconds);
-    if let Err(failure) = wait_for_query(world, &server, &action.maintenance_database, limit) {
-        return Err(match &action.control {
-            TargetControl::Compose { container, .. } => Failure {
-                message: format!(
-                    "{}\nits log:\n{}",
-                    failure.message,
-                    docker::logs(&world.runner, container, 10)
-                ),
-                ..failure
-            },
-            _ => failure,
-        });
-    }
-    Ok(())
+    wait_for_query(world, &server, &action.maintenance_database, limit)
 }
 
 /// Does something on a target that does not answer: started as the run's plan says, and stopped again unless it ran before
