@@ -1,11 +1,13 @@
 //! `cargo xtask migrate`
 
 mod describe;
+mod old_instances;
 mod resume;
 
 use anyhow::Context as _;
 
 pub(super) use self::describe::{describe, write_reports};
+use self::old_instances::old_instances;
 use self::resume::resume;
 pub(super) use self::resume::{open_run, state, unfinished};
 
@@ -19,7 +21,7 @@ use crate::observe::{self, Eyes};
 use crate::plan::{self, Plan, Request, Roles};
 use crate::report::documents::RunDocument;
 use crate::report::summary;
-use crate::steps::{Planned, World};
+use crate::steps::{self, Planned, World};
 
 /// Migrate: show the plan, ask, back up, move, check, and say how to go back
 ///
@@ -87,7 +89,7 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         out(plan::render(&plan))?;
         for step in &plan.steps {
             if let plan::Action::Cutover(cutover) = &step.action {
-                let diff = crate::steps::preview(cutover, &context.vault)
+                let diff = steps::preview(cutover, &context.vault)
                     .map_err(|failure| Ending::new(Exit::Preconditions, failure.message))?;
                 out(format_args!("\n{diff}"))?;
             }
@@ -192,7 +194,7 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
         {
             // Nothing has stopped yet: a precondition is not met. The run is closed, so that the next one starts afresh.
             let steps = Planned::all(&plan.steps);
-            let world = |step: &Planned<'_>| world(context, &run, crate::steps::Step::id(step));
+            let world = |step: &Planned<'_>| world(context, &run, steps::Step::id(step));
             engine::undo(&steps, world, &mut journal, |_| {})?;
             let message = failure.message.trim_start_matches("failed to ");
             let message = format!("failed to {title}: {message}\n\nno server was stopped, .env is untouched");
@@ -236,11 +238,11 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
                 (_, false) if outside => {
                     "the old server stays in charge: .env is untouched, the target shows no half-restored database\n"
                 }
-                (true, false) => {
-                    "the old instances are stopped and fenced; .env is untouched, the target shows no half-restored database\n"
-                }
-                (false, false) => ".env is untouched, the target shows no half-restored database\n",
+                (_, false) => ".env is untouched, the target shows no half-restored database\n",
             });
+            if done("fence") && !done("cutover") {
+                message.push_str(&old_instances(context, &run, &plan)?);
+            }
             message.push_str(&format!("log: {}\n", log.display()));
             message.push_str(&format!("go back with: cargo xtask rollback {}", run.id));
             let ending = Ending::new(exit, message).document(&document);
@@ -373,9 +375,12 @@ pub(crate) fn learn_kept(context: &mut Context, run: &RunDir) -> anyhow::Result<
 }
 
 fn execute(context: &Context, run: &RunDir, plan: &Plan, journal: &mut Journal) -> anyhow::Result<Outcome> {
-    let steps = Planned::all(&plan.steps);
-    let world = |step: &Planned<'_>| world(context, run, crate::steps::Step::id(step));
-    engine::run(&steps, world, journal, |event| context.terminal.event(&event))
+    let watching = world(context, run, "watch")?;
+    steps::under_watch(&plan.steps, &watching, |watch| {
+        let steps = Planned::watched_by(&plan.steps, watch);
+        let world = |step: &Planned<'_>| world(context, run, steps::Step::id(step));
+        engine::run(&steps, world, journal, |event| context.terminal.event(&event))
+    })
 }
 
 /// A step's world: its own log.

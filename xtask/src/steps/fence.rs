@@ -242,6 +242,25 @@ pub(super) fn something_runs(action: &Fence, world: &World<'_>) -> Result<bool, 
     }
 }
 
+/// What of an old instance runs at this moment; `None` when it is stopped and its fence holds.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn what_runs(action: &Fence, world: &World<'_>) -> Result<Option<String>, Failure> {
+    let database = &action.database;
+    Ok(match &action.fenced {
+        Fenced::Container { name, .. } => docker::container(&world.runner, name)?
+            .filter(Container::is_running)
+            .map(|_| format!("container {name}, the old instance of {database}, runs")),
+        Fenced::Cluster { cluster, .. } => (cluster.is_running(&world.runner)? && !is_reader(action))
+            .then(|| format!("the old instance of {database} runs")),
+        Fenced::Volume { .. } | Fenced::External(_) => None,
+    }
+    .or(nobody_else_uses(action, world)
+        .err()
+        .map(|failure| failure.message)))
+}
+
 /// Stops the reader cleanly before its container goes, so that the volume needs no recovery.
 fn remove_reader(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     let name = action.reader_name();
@@ -266,11 +285,7 @@ fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     };
     let Some(data) = data else { return Ok(()) };
     let uses = |container: &Container| {
-        container.is_running()
-            && container
-                .mounts
-                .iter()
-                .any(|m| m.volume.as_ref() == Some(&data) || m.source == data)
+        container.is_running() && has_data(container, &data) && container.name != action.reader_name()
     };
     match docker::containers(&world.runner)?.into_iter().find(uses) {
         None => Ok(()),
@@ -279,6 +294,12 @@ fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
                 .hint(format!("docker stop {}", other.name)),
         ),
     }
+}
+
+/// Whether a container mounts this volume or host folder.
+pub(super) fn has_data(container: &Container, data: &str) -> bool {
+    let mut mounts = container.mounts.iter();
+    mounts.any(|mount| mount.volume.as_deref() == Some(data) || mount.source == data)
 }
 
 /// Whether the server that runs on the cluster is our reader: it was started with our socket folder or port.

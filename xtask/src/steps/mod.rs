@@ -30,6 +30,7 @@ mod target;
 mod unlogged;
 mod upload;
 mod wait;
+mod watch;
 mod write_probe;
 
 use infra::Runner;
@@ -46,12 +47,13 @@ use backup::{make_private, report_growth, sync};
 pub use cutover::{edits, preview};
 pub use failure::Failure;
 pub use fence::external::vouch_for_inside;
-pub use fence::in_its_place;
+pub use fence::{in_its_place, what_runs};
 pub use old_data::differs_from_backup;
 pub use orphans::clear as clear_orphans;
 pub use since::{is_recorded, written_since};
 pub use swap::in_place_now;
 pub use wait::wait_for_query;
+pub use watch::{Watch, under_watch};
 pub use write_probe::write_probe;
 
 /// What a step finds when it looks.
@@ -121,28 +123,41 @@ pub struct World<'a> {
 /// A planned step with its world's lifetime.
 pub struct Planned<'a> {
     step: &'a PlannedStep,
-    _world: std::marker::PhantomData<&'a ()>,
+    watch: Option<&'a Watch<'a>>,
 }
 
 impl<'a> Planned<'a> {
     /// The steps of a plan.
     pub fn all(steps: &'a [PlannedStep]) -> Vec<Self> {
-        steps
-            .iter()
-            .map(|step| Self {
-                step,
-                _world: std::marker::PhantomData,
-            })
-            .collect()
+        Self::watched_by(steps, None)
     }
 
-    /// Works under a heartbeat where servers on a network take part.
+    /// The steps of a plan, under the watch of its fences.
+    pub fn watched_by(steps: &'a [PlannedStep], watch: Option<&'a Watch<'a>>) -> Vec<Self> {
+        steps.iter().map(|step| Self { step, watch }).collect()
+    }
+
+    /// Works under a heartbeat where servers on a network take part, and under the watch of the fences.
     fn watched<T>(
         &self,
         world: &World<'a>,
         work: impl FnOnce(&World<'a>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        link::watched(&self.step.action.external(), world, work)
+        let action = &self.step.action;
+        let work = |world: &World<'a>| link::watched(&action.external(), world, work);
+        match self.watch {
+            Some(watch) => watch.over(action, world, work),
+            None => work(world),
+        }
+    }
+}
+
+impl Planned<'_> {
+    /// Ends the watch when `.env` names the target.
+    fn unwatch_after_cutover(&self) {
+        if let (Action::Cutover(_), Some(watch)) = (&self.step.action, self.watch) {
+            watch.end();
+        }
     }
 }
 
@@ -186,7 +201,11 @@ impl<'a> Step for Planned<'a> {
     }
 
     fn probe(&self, world: &World<'a>) -> Result<Probe, Failure> {
-        self.watched(world, |world| each!(&self.step.action, probe, world))
+        let found = self.watched(world, |world| each!(&self.step.action, probe, world))?;
+        if matches!(found, Probe::Satisfied) {
+            self.unwatch_after_cutover();
+        }
+        Ok(found)
     }
 
     fn apply(&self, world: &World<'a>) -> Result<Value, Failure> {
@@ -194,7 +213,9 @@ impl<'a> Step for Planned<'a> {
     }
 
     fn verify(&self, world: &World<'a>) -> Result<(), Failure> {
-        self.watched(world, |world| each!(&self.step.action, verify, world))
+        self.watched(world, |world| each!(&self.step.action, verify, world))?;
+        self.unwatch_after_cutover();
+        Ok(())
     }
 
     fn undo(&self, world: &World<'a>) -> Result<(), Failure> {

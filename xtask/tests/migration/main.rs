@@ -36,3 +36,4 @@ mod secrets;
 mod storage;
 mod support;
 mod verify;
+mod watched;

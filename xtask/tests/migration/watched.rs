@@ -1,0 +1,69 @@
+//! Old containers that something else starts while a migration runs, and what a server that exits says.
+
+use super::containers::{V2, ask_container, prepared, status};
+use super::killed_containers::migrate_and;
+use super::support::{Rehearsal, docker};
+
+const COUNT: &str = "SELECT count(*) FROM annotations";
+
+/// A migration during whose restore something else starts the old container of the labeler.
+#[track_caller]
+fn started_in_the_middle(name: &str) -> (Rehearsal, String, String) {
+    let rehearsal = prepared(name, V2, "running");
+    let workspace = &rehearsal.workspace;
+    let env = workspace.env_bytes();
+    let old = workspace.text("databases.labeler.source.containers.0");
+    let rows = ask_container(&old, "labeler_user", "labeler", COUNT);
+    let failed = migrate_and(workspace, "restore", |_| {
+        docker(&["start", &old]).ends(0);
+    });
+    failed
+        .ends(21)
+        .says(&format!(
+            "container {old}, which uses the old data of labeler, was started by something else"
+        ))
+        .says("hint: cargo xtask migrate --resume");
+    assert_eq!(
+        status(&old).as_deref(),
+        Some("exited"),
+        "the old container runs on"
+    );
+    assert!(workspace.env_bytes() == env, ".env is untouched");
+    (rehearsal, old, rows)
+}
+
+#[test]
+#[ignore = "needs Docker"]
+fn an_old_container_that_starts_during_the_run_is_stopped_and_the_untouched_run_resumes() {
+    let (rehearsal, old, rows) = started_in_the_middle("started-untouched");
+    let workspace = &rehearsal.workspace;
+    workspace
+        .xtask(&["migrate", "--resume"])
+        .ends(0)
+        .says("comparing the old data with the backup");
+    let target = workspace.text("target.container");
+    assert_eq!(ask_container(&target, "admin", "labeler", COUNT), rows);
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+    assert_eq!(ask_container(&old, "labeler_user", "labeler", COUNT), rows);
+}
+
+#[test]
+#[ignore = "needs Docker"]
+fn a_row_written_to_an_old_container_during_the_run_is_never_left_behind() {
+    let (rehearsal, old, rows) = started_in_the_middle("started-written");
+    let workspace = &rehearsal.workspace;
+    docker(&["start", &old]).ends(0);
+    let more = "CREATE TABLE written_in_between AS SELECT 7 AS n; SELECT count(*) FROM written_in_between";
+    ask_container(&old, "labeler_user", "labeler", more);
+    workspace
+        .xtask(&["migrate", "--resume"])
+        .ends(21)
+        .says("the old instance of labeler was written to after its backup was taken");
+    workspace
+        .xtask(&["rollback", "--yes"])
+        .ends(22)
+        .says("written_in_between");
+    assert_eq!(ask_container(&old, "labeler_user", "labeler", COUNT), rows);
+    let kept = "SELECT n FROM written_in_between";
+    assert_eq!(ask_container(&old, "labeler_user", "labeler", kept), "7");
+}
