@@ -10,6 +10,7 @@ pub mod ailments;
 pub mod archive;
 pub mod cluster;
 pub mod facts;
+pub mod greeting;
 pub mod health;
 pub mod manifest;
 pub mod plain;

@@ -2,6 +2,7 @@
 
 pub(super) mod external;
 pub(super) mod held;
+pub(super) mod returned;
 
 use std::time::Duration;
 
@@ -75,6 +76,7 @@ pub(super) fn apply(action: &Fence, world: &World<'_>) -> Result<Value, Failure>
             run_all(runner, action.start_reader())?;
         }
         Fenced::Container { .. } | Fenced::Volume { .. } => {
+            returned::remember(action, world)?;
             run_all(runner, action.stop())?;
             remove_reader(action, world)?;
             nobody_else_uses(action, world)?;
@@ -127,6 +129,7 @@ pub(super) fn reads(action: &Fence, world: &World<'_>) -> Result<ServerFacts, Fa
             have.join(", ")
         )));
     }
+    returned::remember_relations(action, &server, world)?;
     let (database, source) = (&action.database, &action.source_database);
     unlogged::remember(world, &server, database, source)?;
     // Whether that matters, the backup decides: complete, it holds their rows.
@@ -158,15 +161,18 @@ pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
                 run_all(runner, action.bring_back())?;
             }
             let _ = std::fs::remove_dir_all(socket_dir);
+            returned::prove(action, world)?;
         }
         Fenced::Container { .. } | Fenced::Volume { .. } => {
             let reader = docker::container(runner, &action.reader_name())?;
             tell_when_killed(action, world, reader.is_some_and(|reader| !reader.is_running()))?;
             remove_reader(action, world)?;
+            returned::is_there(action, world)?;
             run_all(runner, action.bring_back()).map_err(|failure| match in_its_place(action, world) {
                 Some(holder) => told_who(failure, &holder),
                 None => failure,
             })?;
+            returned::prove(action, world)?;
         }
         Fenced::External(fenced) => external::undo(action, fenced, world)?,
     }

@@ -47,6 +47,7 @@ use backup::{make_private, report_growth, sync};
 pub use cutover::{edits, preview};
 pub use failure::Failure;
 pub use fence::external::vouch_for_inside;
+pub use fence::returned::proven;
 pub use fence::{in_its_place, what_runs};
 pub use old_data::differs_from_backup;
 pub use orphans::clear as clear_orphans;

@@ -123,6 +123,14 @@ pub(super) fn undo(action: &StartTarget, world: &World<'_>) -> Result<(), Failur
             let Some(target) = docker::container(runner, container)? else {
                 return Ok(());
             };
+            // In the middle of its first start it would be left with half a cluster.
+            if target.status == "running" && action.started(&target) {
+                match answers_in_time(action, world) {
+                    Err(failure) if failure.interrupted => return Err(failure),
+                    // One that exits or never answers is stopped as it is.
+                    _ => {}
+                }
+            }
             let project = target.compose_project();
             let same = |other: &docker::Container| {
                 other.id == target.id || (project.is_some() && other.compose_project() == project)

@@ -37,13 +37,13 @@ fn started_in_the_middle(name: &str) -> (Rehearsal, String, String) {
 fn an_old_container_that_starts_during_the_run_is_stopped_and_the_untouched_run_resumes() {
     let (rehearsal, old, rows) = started_in_the_middle("started-untouched");
     let workspace = &rehearsal.workspace;
-    workspace
-        .xtask(&["migrate", "--resume"])
-        .ends(0)
-        .says("comparing the old data with the backup");
+    workspace.xtask(&["migrate", "--resume"]).ends(0);
     let target = workspace.text("target.container");
     assert_eq!(ask_container(&target, "admin", "labeler", COUNT), rows);
-    workspace.xtask(&["rollback", "--yes"]).ends(22);
+    workspace
+        .xtask(&["rollback", "--yes"])
+        .ends(22)
+        .says("the old database of labeler answers and holds what its backup holds");
     assert_eq!(ask_container(&old, "labeler_user", "labeler", COUNT), rows);
 }
 
@@ -66,4 +66,44 @@ fn a_row_written_to_an_old_container_during_the_run_is_never_left_behind() {
     assert_eq!(ask_container(&old, "labeler_user", "labeler", COUNT), rows);
     let kept = "SELECT n FROM written_in_between";
     assert_eq!(ask_container(&old, "labeler_user", "labeler", kept), "7");
+}
+
+#[test]
+#[ignore = "needs Docker"]
+fn an_old_container_that_exits_after_its_start_makes_the_rollback_incomplete_with_its_log() {
+    let rehearsal = prepared("exits-again", V2, "running");
+    let workspace = &rehearsal.workspace;
+    let old = workspace.text("databases.users.source.containers.0");
+    workspace.xtask(&["migrate", "--yes"]).ends(0);
+    // What the server needs to start is gone meanwhile; the data are there.
+    let volume = workspace.text("databases.users.source.volumes.0");
+    let mount = format!("type=volume,source={volume},target=/old");
+    let image = workspace.text("target.image");
+    let with = |command: &str| {
+        docker(&[
+            "run",
+            "--rm",
+            "--mount",
+            &mount,
+            "--entrypoint",
+            "sh",
+            &image,
+            "-c",
+            command,
+        ])
+        .ends(0);
+    };
+    with("mv /old/postgresql.conf /old/kept");
+    workspace
+        .xtask(&["rollback", "--yes"])
+        .ends(23)
+        .says(&format!("container {old} has exited"))
+        .says("postgresql.conf")
+        .says(&format!("docker logs --tail 50 {old}"))
+        .never_says("hint: cargo xtask rollback")
+        .never_says("rolled back");
+    with("mv /old/kept /old/postgresql.conf");
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+    let count = "SELECT count(*) > 0 FROM users";
+    assert_eq!(ask_container(&old, "admin", "users", count), "t");
 }
