@@ -9,7 +9,7 @@ use anyhow::Context as _;
 pub(super) use self::describe::{describe, write_reports};
 use self::old_instances::old_instances;
 use self::resume::resume;
-pub(super) use self::resume::{open_run, state, unfinished};
+pub(super) use self::resume::{decisions, open_run, state, unfinished};
 
 use super::confirm::confirm;
 use super::output::{out, out_line};

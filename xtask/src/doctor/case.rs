@@ -14,7 +14,7 @@ use crate::plan::action::{EnvChange, Instance};
 use crate::plan::{Action, Parts, Request, Roles, charge};
 
 use super::act::{Act, Container, Part, Verb};
-use super::{Past, symptom};
+use super::{OpenRun, Past, symptom};
 
 /// What problems are examined on.
 pub struct Case<'a> {
@@ -26,6 +26,8 @@ pub struct Case<'a> {
     pub seen: &'a Checkup,
     /// What the newest migration left, by database.
     pub past: &'a BTreeMap<String, Past>,
+    /// The run that is neither finished nor rolled back.
+    pub open: Option<&'a OpenRun>,
     /// The folder that the next repair uses.
     pub run: &'a RunDir,
     /// The Alembic revision that a person named.

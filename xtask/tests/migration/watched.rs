@@ -2,7 +2,7 @@
 
 use super::containers::{V2, ask_container, prepared, status};
 use super::killed_containers::migrate_and;
-use super::support::{Rehearsal, docker};
+use super::support::{Rehearsal, docker, run};
 
 const COUNT: &str = "SELECT count(*) FROM annotations";
 
@@ -106,4 +106,29 @@ fn an_old_container_that_exits_after_its_start_makes_the_rollback_incomplete_wit
     workspace.xtask(&["rollback", "--yes"]).ends(22);
     let count = "SELECT count(*) > 0 FROM users";
     assert_eq!(ask_container(&old, "admin", "users", count), "t");
+}
+
+#[test]
+fn a_run_in_the_middle_is_the_only_diagnosis_of_the_doctor() {
+    let rehearsal = Rehearsal::local("doctor-open-run");
+    let workspace = &rehearsal.workspace;
+    // Dies when the backup begins: the old instances are stopped.
+    run(workspace.cmd(&["migrate", "--yes"]).env("XTASK_CRASH_AFTER", "8"));
+    assert!(!workspace.runs().is_empty(), "no run began");
+    let ran = workspace.xtask(&["doctor", "--json"]);
+    let document = ran
+        .ends(3)
+        .says("cargo xtask migrate --resume")
+        .says("cargo xtask rollback")
+        .json();
+    let found: Vec<&str> = document["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|problem| problem["result"] != "absent")
+        .map(|problem| problem["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(found, ["run-unfinished"], "{}", ran.all());
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+    workspace.xtask(&["doctor"]).never_says("run-unfinished");
 }

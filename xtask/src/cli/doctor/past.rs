@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::super::{Context, record};
-use crate::doctor::Past;
+use super::super::{Context, migrate, record};
+use crate::doctor::{OpenRun, Past};
 use crate::engine::{self, Entry, JournalEvent, StepState};
 use crate::model::RunDir;
 use crate::plan::{Action, Plan};
@@ -32,6 +32,17 @@ pub(super) fn past(context: &Context) -> BTreeMap<String, Past> {
         }
     }
     found
+}
+
+/// The run that is neither finished nor rolled back. One that cannot be read is told by [`past`].
+pub(super) fn open(context: &Context) -> Option<OpenRun> {
+    let run = migrate::open_run(context).ok()??;
+    let (_, state) = record::read(&run).ok()??;
+    Some(OpenRun {
+        run: run.id.to_string(),
+        going_back: state.is_going_back(),
+        lines: migrate::decisions(context, &run).ok()?,
+    })
 }
 
 /// The databases of a run and what it left; `None` when it never began.

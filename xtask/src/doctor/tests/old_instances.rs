@@ -97,6 +97,7 @@ fn found(world: Value, past: Option<Past>) -> BTreeMap<&'static str, Vec<Diagnos
         loaded: &loaded,
         seen: &seen,
         past: &past,
+        open: None,
         run: &RunDir::new(&workspace.runs(), RunId::parse(RUN).unwrap()),
         stamp: None,
     };
