@@ -63,11 +63,6 @@ impl<'a> Case<'a> {
         charge::names_target(&self.seen.seen, self.settings(), name) == Some(true)
     }
 
-    /// What decides about the newest run of a database, where that is in the middle.
-    pub(super) fn decisions(&self, name: &str) -> Vec<String> {
-        self.past.get(name).map(Past::decisions).unwrap_or_default()
-    }
-
     /// The old container that `.env` means with the target's place: it does not run, nothing says that its rows were moved,
     /// and the target does not hold them.
     pub(super) fn old_in_charge(&self, name: &str) -> Option<&'a Seen> {

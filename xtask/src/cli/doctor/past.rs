@@ -66,8 +66,7 @@ fn one(run: &RunDir) -> anyhow::Result<Option<(Vec<String>, Past)>> {
                 .with_context(|| format!("the journal of run {id} does not say when it ended"))?,
             run: id,
         },
-        _ if state.is_going_back() => Past::GoingBack(id),
-        _ => Past::Open(id),
+        _ => Past::Unknown(id, "it is neither finished nor rolled back".to_owned()),
     };
     Ok(Some((plan.databases, past)))
 }
