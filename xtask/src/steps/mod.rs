@@ -154,10 +154,12 @@ impl<'a> Planned<'a> {
 }
 
 impl Planned<'_> {
-    /// Ends the watch when `.env` names the target.
-    fn unwatch_after_cutover(&self) {
-        if let (Action::Cutover(_), Some(watch)) = (&self.step.action, self.watch) {
-            watch.end();
+    /// Tells the watch that a fence is up, or that `.env` names the target.
+    fn tell_watch(&self) {
+        match (&self.step.action, self.watch) {
+            (Action::Fence(fence), Some(watch)) => watch.is_up(fence),
+            (Action::Cutover(_), Some(watch)) => watch.end(),
+            _ => {}
         }
     }
 }
@@ -204,7 +206,7 @@ impl<'a> Step for Planned<'a> {
     fn probe(&self, world: &World<'a>) -> Result<Probe, Failure> {
         let found = self.watched(world, |world| each!(&self.step.action, probe, world))?;
         if matches!(found, Probe::Satisfied) {
-            self.unwatch_after_cutover();
+            self.tell_watch();
         }
         Ok(found)
     }
@@ -215,7 +217,7 @@ impl<'a> Step for Planned<'a> {
 
     fn verify(&self, world: &World<'a>) -> Result<(), Failure> {
         self.watched(world, |world| each!(&self.step.action, verify, world))?;
-        self.unwatch_after_cutover();
+        self.tell_watch();
         Ok(())
     }
 

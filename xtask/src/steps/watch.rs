@@ -26,8 +26,10 @@ pub struct Watch<'a> {
     run: String,
     /// Ends the programs of the running step.
     cut: Interrupt,
-    /// Databases whose fence a step has begun to put up.
+    /// Databases whose fence a step has begun to put up: nothing of ours starts their containers any more.
     armed: Mutex<BTreeSet<String>>,
+    /// Databases whose fence is up: their containers do not run any more.
+    up: Mutex<BTreeSet<String>>,
     /// What was started; locked as long as it is being stopped.
     broken: Mutex<Option<String>>,
     /// Whether the engine reports no starts any more.
@@ -61,6 +63,7 @@ pub fn under_watch<'a, T>(
         run: world.run.id.to_string(),
         cut: world.runner.interrupt().child(),
         armed: Mutex::default(),
+        up: Mutex::default(),
         broken: Mutex::default(),
         lost: AtomicBool::new(false),
         ended: AtomicBool::new(false),
@@ -114,6 +117,11 @@ impl<'a> Watch<'a> {
                 Err(failure)
             }
         }
+    }
+
+    /// A fence is up.
+    pub(super) fn is_up(&self, fence: &Fence) {
+        lock(&self.up).insert(fence.database.clone());
     }
 
     /// The cutover is done: whoever starts an old instance now has his reasons.
@@ -173,31 +181,35 @@ impl<'a> Watch<'a> {
         );
     }
 
-    /// Looks whether a fenced container runs.
+    /// Looks whether a container runs whose fence is up.
     fn look(&self) {
-        if lock(&self.armed).is_empty() {
+        let up = lock(&self.up).clone();
+        if up.is_empty() {
             return;
         }
         for container in docker::containers(&self.runner).unwrap_or_default() {
             if container.is_running() {
-                self.judge(&container);
+                self.judge(&container, &up);
             }
         }
     }
 
     fn started(&self, id: &str) {
-        if lock(&self.armed).is_empty() {
+        let armed = lock(&self.armed).clone();
+        if armed.is_empty() {
             return;
         }
         if let Ok(Some(container)) = docker::container(&self.runner, id) {
-            self.judge(&container);
+            self.judge(&container, &armed);
         }
     }
 
     /// Stops a container that uses fenced data.
-    fn judge(&self, container: &Container) {
-        let armed = lock(&self.armed).clone();
-        let mut fences = self.fences.iter().filter(|fence| armed.contains(&fence.database));
+    fn judge(&self, container: &Container, watched: &BTreeSet<String>) {
+        let mut fences = self
+            .fences
+            .iter()
+            .filter(|fence| watched.contains(&fence.database));
         if self.ended.load(Ordering::SeqCst) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::containers::{V2, ask_container, prepared, status};
 use super::killed_containers::migrate_and;
-use super::support::{Rehearsal, docker, run};
+use super::support::{Rehearsal, Workspace, docker, run};
 
 const COUNT: &str = "SELECT count(*) FROM annotations";
 
@@ -68,6 +68,26 @@ fn a_row_written_to_an_old_container_during_the_run_is_never_left_behind() {
     assert_eq!(ask_container(&old, "labeler_user", "labeler", kept), "7");
 }
 
+/// Runs a command on the files of the old instance of the users.
+#[track_caller]
+fn in_the_old_volume(workspace: &Workspace, command: &str) {
+    let volume = workspace.text("databases.users.source.volumes.0");
+    let mount = format!("type=volume,source={volume},target=/old");
+    let image = workspace.text("target.image");
+    let args = [
+        "run",
+        "--rm",
+        "--mount",
+        &mount,
+        "--entrypoint",
+        "sh",
+        &image,
+        "-c",
+        command,
+    ];
+    docker(&args).ends(0);
+}
+
 #[test]
 #[ignore = "needs Docker"]
 fn an_old_container_that_exits_after_its_start_makes_the_rollback_incomplete_with_its_log() {
@@ -102,7 +122,7 @@ fn an_old_container_that_exits_after_its_start_makes_the_rollback_incomplete_wit
         .says(&format!("docker logs --tail 50 {old}"))
         .never_says("hint: cargo xtask rollback")
         .never_says("rolled back");
-    with("mv /old/kept /old/postgresql.conf");
+    in_the_old_volume(workspace, "mv /old/kept /old/postgresql.conf");
     workspace.xtask(&["rollback", "--yes"]).ends(22);
     let count = "SELECT count(*) > 0 FROM users";
     assert_eq!(ask_container(&old, "admin", "users", count), "t");
@@ -131,4 +151,24 @@ fn a_run_in_the_middle_is_the_only_diagnosis_of_the_doctor() {
     assert_eq!(found, ["run-unfinished"], "{}", ran.all());
     workspace.xtask(&["rollback", "--yes"]).ends(22);
     workspace.xtask(&["doctor"]).never_says("run-unfinished");
+}
+
+#[test]
+#[ignore = "needs Docker"]
+fn a_reader_that_exits_at_once_is_noticed_and_reported_with_its_log() {
+    let rehearsal = prepared("reader-exits", V2, "running");
+    let workspace = &rehearsal.workspace;
+    let old = workspace.text("databases.users.source.containers.0");
+    // A server that runs does not read it again; one that starts on the same files needs it.
+    in_the_old_volume(workspace, "mv /old/postgresql.conf /old/kept");
+    workspace
+        .xtask(&["migrate", "--yes"])
+        .ends(21)
+        .says("has exited")
+        .says("postgresql.conf")
+        .never_says("answers no query within");
+    in_the_old_volume(workspace, "mv /old/kept /old/postgresql.conf");
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+    let count = "SELECT count(*) > 0 FROM users";
+    assert_eq!(ask_container(&old, "admin", "users", count), "t");
 }
