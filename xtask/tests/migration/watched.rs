@@ -1,8 +1,12 @@
 //! Old containers that something else starts while a migration runs, and what a server that exits says.
 
+use std::time::Duration;
+
+use infra::{Interrupt, wait};
+
 use super::containers::{V2, ask_container, prepared, status};
 use super::killed_containers::migrate_and;
-use super::support::{Rehearsal, Workspace, docker, run};
+use super::support::{Rehearsal, Workspace, docker, run, write};
 
 const COUNT: &str = "SELECT count(*) FROM annotations";
 
@@ -136,11 +140,15 @@ fn a_run_in_the_middle_is_the_only_diagnosis_of_the_doctor() {
     run(workspace.cmd(&["migrate", "--yes"]).env("XTASK_CRASH_AFTER", "8"));
     assert!(!workspace.runs().is_empty(), "no run began");
     let ran = workspace.xtask(&["doctor", "--json"]);
-    let document = ran
-        .ends(3)
-        .says("cargo xtask migrate --resume")
-        .says("cargo xtask rollback")
-        .json();
+    let document = ran.ends(3).json();
+    let hints = &document["problems"][0]["diagnoses"][0]["finding"]["hints"];
+    let run = workspace.runs().pop().unwrap();
+    let run = run.file_name().unwrap().to_string_lossy();
+    let lines = [
+        format!("cargo xtask migrate --resume {run}"),
+        format!("cargo xtask rollback {run}"),
+    ];
+    assert_eq!(*hints, serde_json::json!(lines));
     let found: Vec<&str> = document["problems"]
         .as_array()
         .unwrap()
@@ -171,4 +179,35 @@ fn a_reader_that_exits_at_once_is_noticed_and_reported_with_its_log() {
     workspace.xtask(&["rollback", "--yes"]).ends(22);
     let count = "SELECT count(*) > 0 FROM users";
     assert_eq!(ask_container(&old, "admin", "users", count), "t");
+}
+
+#[test]
+#[ignore = "needs Docker"]
+fn a_rollback_waits_for_a_target_in_the_middle_of_its_first_start() {
+    let rehearsal = prepared("first-start", V2, "running");
+    let workspace = &rehearsal.workspace;
+    let platform = std::path::PathBuf::from(workspace.text("platform.repository.0"));
+    let scripts = platform.join("platform/infrastructure/init-scripts");
+    // It runs before the script that makes the databases.
+    let slow = "until [ -e /docker-entrypoint-initdb.d/go ]; do sleep 0.2; done\n";
+    write(&scripts.join("00-slow.sh"), slow);
+    workspace
+        .xtask(&["migrate", "--yes", "--set", "limits.target-start-seconds=15"])
+        .ends(21)
+        .says("answers no query within 15s");
+    let journal = workspace.runs().pop().unwrap().join("journal.jsonl");
+    let cmd = workspace.cmd(&["rollback", "--yes"]);
+    let rollback = std::thread::spawn(move || run(cmd));
+    let begun = || {
+        let text = std::fs::read_to_string(&journal).ok()?;
+        let undoes = |line: &str| line.contains("\"undo-started\"") && line.contains("\"step\":\"target\"");
+        text.lines().any(undoes).then_some(())
+    };
+    wait::until(&Interrupt::default(), Duration::from_secs(120), begun).unwrap();
+    write(&scripts.join("go"), "");
+    rollback.join().unwrap().ends(22);
+    // Stopped in the middle it would never get them: a folder that is not empty is not prepared again.
+    let target = workspace.text("target.container");
+    docker(&["start", &target]).ends(0);
+    assert_eq!(ask_container(&target, "admin", "users", "SELECT 1"), "1");
 }
