@@ -224,7 +224,8 @@ fn published_line(line: &str) -> Option<Published> {
     })
 }
 
-/// What a container printed last, for people: first the line that the program itself calls an error, then the last lines.
+/// What a container printed last, for people: first the line that the program itself calls an error, or its last one, then
+/// the last lines.
 pub fn last_words(runner: &Runner, name: &str) -> String {
     let log = logs(runner, name, 10);
     let is_error = |line: &&str| {

@@ -140,8 +140,9 @@ fn silent(action: &Fence, failure: Failure, world: &World<'_>) -> Failure {
     let Fenced::Container { name, .. } = &action.fenced else {
         return failure;
     };
+    // One that the engine starts again and again runs at times.
     let runs = docker::container(&world.runner, name)
-        .is_ok_and(|old| old.is_some_and(|old| old.status == "running"));
+        .is_ok_and(|old| old.is_some_and(|old| old.status == "running" && old.restart_count == 0));
     if runs || failure.interrupted {
         return failure;
     }
