@@ -210,6 +210,8 @@ fn a_rollback_waits_for_a_target_in_the_middle_of_its_first_start() {
     rollback.join().unwrap().ends(22);
     // Stopped in the middle it would never get them: a folder that is not empty is not prepared again.
     let target = workspace.text("target.container");
+    let same_port = workspace.text("databases.platform.source.containers.0");
+    docker(&["stop", &same_port]).ends(0);
     docker(&["start", &target]).ends(0);
     assert_eq!(ask_container(&target, "admin", "users", "SELECT 1"), "1");
 }
