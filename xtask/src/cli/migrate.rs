@@ -1,11 +1,13 @@
 //! `cargo xtask migrate`
 
+mod command_line;
 mod describe;
 mod old_instances;
 mod resume;
 
 use anyhow::Context as _;
 
+use self::command_line::typed;
 pub(super) use self::describe::{describe, write_reports};
 use self::old_instances::old_instances;
 use self::resume::resume;
@@ -136,35 +138,6 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         "clean up:  cargo xtask cleanup {run}   (when you are sure)"
     ));
     Ok(Exit::Ok)
-}
-
-/// The command with the flags that decide something: what a person gave their word for.
-fn typed(args: &MigrateArgs) -> String {
-    let mut line = "cargo xtask migrate".to_owned();
-    for (given, flag) in [
-        (args.resume.is_some(), "--resume"),
-        (args.yes, "--yes"),
-        (args.pull, "--pull"),
-        (args.set_aside_existing, "--set-aside-existing"),
-        (args.accept_unfenced_source, "--accept-unfenced-source"),
-    ] {
-        if given {
-            line.push(' ');
-            line.push_str(flag);
-        }
-    }
-    let mut with =
-        |flag: &str, value: &str| line.push_str(&format!(" {flag} {}", infra::command::shell_word(value)));
-    if !args.only.is_empty() {
-        with("--only", &args.only.join(","));
-    }
-    if args.roles != Roles::default() {
-        with("--roles", "preserve");
-    }
-    if let Some(host) = &args.confirm_target {
-        with("--confirm-target", host);
-    }
-    line
 }
 
 /// The whole migration: lock, plan or resume, confirm, run.
