@@ -229,6 +229,63 @@ pub fn logs(runner: &Runner, name: &str, lines: u32) -> String {
     }
 }
 
+/// A port of a running container that is published on the host.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Published {
+    /// The port in the container.
+    pub inside: u16,
+    /// The address on the host, to connect to.
+    pub host: String,
+    /// The port on the host.
+    pub port: u16,
+}
+
+/// The TCP ports that the engine publishes for a running container at this moment.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn published(runner: &Runner, name: &str) -> Result<Vec<Published>, CommandError> {
+    let cmd = Cmd::new(PROGRAM, format!("ask for the ports of {name}")).args(["port", name]);
+    let text = runner.run(&cmd)?.stdout_text();
+    Ok(text.lines().filter_map(published_line).collect())
+}
+
+/// `5432/tcp -> 0.0.0.0:5435`; a server that listens everywhere is asked on loopback.
+fn published_line(line: &str) -> Option<Published> {
+    let (inside, outside) = line.split_once(" -> ")?;
+    let (host, port) = outside.trim().rsplit_once(':')?;
+    let host = match host.trim_matches(['[', ']']) {
+        "0.0.0.0" => "127.0.0.1",
+        "::" | "" => "::1",
+        host => host,
+    };
+    Some(Published {
+        inside: inside.strip_suffix("/tcp")?.parse().ok()?,
+        host: host.to_owned(),
+        port: port.parse().ok()?,
+    })
+}
+
+/// What a container printed last, for people: first the line that the program itself calls an error, or its last one, then
+/// the last lines.
+pub fn last_words(runner: &Runner, name: &str) -> String {
+    let log = logs(runner, name, 10);
+    let is_error = |line: &&str| {
+        ["PANIC:", "FATAL:", "ERROR:", "error:"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    let error = log
+        .lines()
+        .rfind(is_error)
+        .map(|line| format!("{}\n", line.trim()));
+    format!(
+        "{}the last lines of its log (docker logs {name}):\n{}",
+        error.unwrap_or_default(),
+        log.trim_end()
+    )
+}
+
 /// Free bytes of the file system that holds `path` inside a running container; `None` where it does not tell.
 pub fn free_bytes(runner: &Runner, name: &str, path: &str) -> Option<u64> {
     let cmd = Cmd::new(PROGRAM, format!("ask {name} for free space")).args(["exec", name, "df", "-Pk", path]);
@@ -285,4 +342,20 @@ pub fn user_args() -> Vec<String> {
     ];
     #[cfg(not(target_os = "linux"))]
     Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_port_is_read_with_the_address_to_connect_to() {
+        let read = |line: &str| published_line(line).map(|it| (it.inside, it.host, it.port));
+        let one = |host: &str| Some((5432, host.to_owned(), 5435));
+        assert_eq!(read("5432/tcp -> 0.0.0.0:5435"), one("127.0.0.1"));
+        assert_eq!(read("5432/tcp -> :::5435"), one("::1"));
+        assert_eq!(read("5432/tcp -> [::]:5435"), one("::1"));
+        assert_eq!(read("5432/tcp -> 127.0.0.2:5435"), one("127.0.0.2"));
+        assert_eq!(read("5432/udp -> 0.0.0.0:5435"), None);
+    }
 }

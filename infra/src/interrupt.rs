@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     flag: Arc<AtomicBool>,
-    /// The flag that this one also obeys.
-    parent: Option<Arc<AtomicBool>>,
+    /// The interrupt that this one also obeys.
+    parent: Option<Arc<Interrupt>>,
 }
 
 impl Interrupt {
@@ -32,17 +32,15 @@ impl Interrupt {
 
     /// Whether the person asked to stop.
     pub fn is_set(&self) -> bool {
-        let parent = self.parent.as_ref();
-        self.flag.load(Ordering::SeqCst) || parent.is_some_and(|parent| parent.load(Ordering::SeqCst))
+        self.flag.load(Ordering::SeqCst) || self.parent.as_ref().is_some_and(|parent| parent.is_set())
     }
 
-    /// A flag that is set with this one, and can be set without it: it stops a part of the work. Of a child's child the
-    /// grandparent is not asked.
+    /// A flag that is set with this one, and can be set without it: it stops a part of the work.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
             flag: Arc::default(),
-            parent: Some(Arc::clone(&self.flag)),
+            parent: Some(Arc::new(self.clone())),
         }
     }
 

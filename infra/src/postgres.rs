@@ -11,6 +11,7 @@ pub mod archive;
 pub mod cluster;
 pub mod container;
 pub mod facts;
+pub mod greeting;
 pub mod health;
 pub mod manifest;
 pub mod plain;

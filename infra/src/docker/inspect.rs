@@ -22,6 +22,9 @@ pub struct Container {
     pub image_id: String,
     /// `running`, `exited`, `created`, `restarting`, `paused`, `dead`.
     pub status: String,
+    /// How often the engine started it again after it exited.
+    #[serde(default)]
+    pub restart_count: u64,
     /// When it was last started, as the engine writes it.
     #[serde(default)]
     pub started_at: Option<String>,
@@ -154,6 +157,8 @@ mod raw {
         #[serde(default)]
         image: String,
         state: State,
+        #[serde(default)]
+        restart_count: u64,
         config: Config,
         host_config: HostConfig,
         mounts: Vec<Mount>,
@@ -301,6 +306,7 @@ mod raw {
                 shm_bytes: raw.host_config.shm_size,
                 variables,
                 status: raw.state.status,
+                restart_count: raw.restart_count,
                 started_at: raw.state.started_at,
                 health: raw.state.health.map(|health| health.status),
                 restart: raw

@@ -191,8 +191,10 @@ fn look(
     let checkup = checkup(context, &context.loaded.settings, &mut vault);
     context.vault = vault;
     let past = past::past(context);
+    let open = past::open(context);
     let case = Case {
         past: &past,
+        open: open.as_ref(),
         workspace: &context.workspace,
         loaded: &context.loaded,
         seen: &checkup,

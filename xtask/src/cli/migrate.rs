@@ -1,13 +1,17 @@
 //! `cargo xtask migrate`
 
+mod command_line;
 mod describe;
+mod old_instances;
 mod resume;
 
 use anyhow::Context as _;
 
+use self::command_line::typed;
 pub(super) use self::describe::{describe, write_reports};
+use self::old_instances::old_instances;
 use self::resume::resume;
-pub(super) use self::resume::{open_run, state, unfinished};
+pub(super) use self::resume::{decisions, open_run, state, unfinished};
 
 use super::confirm::confirm;
 use super::output::{out, out_line};
@@ -19,7 +23,7 @@ use crate::observe::{self, Eyes};
 use crate::plan::{self, Plan, Request, Roles};
 use crate::report::documents::RunDocument;
 use crate::report::summary;
-use crate::steps::{Planned, World};
+use crate::steps::{self, Planned, World};
 
 /// Migrate: show the plan, ask, back up, move, check, and say how to go back
 ///
@@ -87,7 +91,7 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
         out(plan::render(&plan))?;
         for step in &plan.steps {
             if let plan::Action::Cutover(cutover) = &step.action {
-                let diff = crate::steps::preview(cutover, &context.vault)
+                let diff = steps::preview(cutover, &context.vault)
                     .map_err(|failure| Ending::new(Exit::Preconditions, failure.message))?;
                 out(format_args!("\n{diff}"))?;
             }
@@ -146,35 +150,6 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
     Ok(Exit::Ok)
 }
 
-/// The command with the flags that decide something: what a person gave their word for.
-fn typed(args: &MigrateArgs) -> String {
-    let mut line = "cargo xtask migrate".to_owned();
-    for (given, flag) in [
-        (args.resume.is_some(), "--resume"),
-        (args.yes, "--yes"),
-        (args.pull, "--pull"),
-        (args.set_aside_existing, "--set-aside-existing"),
-        (args.accept_unfenced_source, "--accept-unfenced-source"),
-    ] {
-        if given {
-            line.push(' ');
-            line.push_str(flag);
-        }
-    }
-    let mut with =
-        |flag: &str, value: &str| line.push_str(&format!(" {flag} {}", infra::command::shell_word(value)));
-    if !args.only.is_empty() {
-        with("--only", &args.only.join(","));
-    }
-    if args.roles != Roles::default() {
-        with("--roles", "preserve");
-    }
-    if let Some(host) = &args.confirm_target {
-        with("--confirm-target", host);
-    }
-    line
-}
-
 /// The whole migration: lock, plan or resume, confirm, run.
 pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<RunDocument> {
     let _lock = super::context::lock_from(context, "cargo xtask migrate", "another migration")?;
@@ -202,7 +177,7 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
         {
             // Nothing has stopped yet: a precondition is not met. The run is closed, so that the next one starts afresh.
             let steps = Planned::all(&plan.steps);
-            let world = |step: &Planned<'_>| world(context, &run, crate::steps::Step::id(step));
+            let world = |step: &Planned<'_>| world(context, &run, steps::Step::id(step));
             engine::undo(&steps, world, &mut journal, |_| {})?;
             let message = failure.message.trim_start_matches("failed to ");
             let message = format!("failed to {title}: {message}\n\nno server was stopped, .env is untouched");
@@ -246,11 +221,11 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
                 (_, false) if outside => {
                     "the old server stays in charge: .env is untouched, the target shows no half-restored database\n"
                 }
-                (true, false) => {
-                    "the old instances are stopped and fenced; .env is untouched, the target shows no half-restored database\n"
-                }
-                (false, false) => ".env is untouched, the target shows no half-restored database\n",
+                (_, false) => ".env is untouched, the target shows no half-restored database\n",
             });
+            if done("fence") && !done("cutover") {
+                message.push_str(&old_instances(context, &run, &plan)?);
+            }
             message.push_str(&format!("log: {}\n", log.display()));
             message.push_str(&format!("go back with: cargo xtask rollback {}", run.id));
             let ending = Ending::new(exit, message).document(&document);
@@ -383,9 +358,12 @@ pub(crate) fn learn_kept(context: &mut Context, run: &RunDir) -> anyhow::Result<
 }
 
 fn execute(context: &Context, run: &RunDir, plan: &Plan, journal: &mut Journal) -> anyhow::Result<Outcome> {
-    let steps = Planned::all(&plan.steps);
-    let world = |step: &Planned<'_>| world(context, run, crate::steps::Step::id(step));
-    engine::run(&steps, world, journal, |event| context.terminal.event(&event))
+    let watching = world(context, run, "watch")?;
+    steps::under_watch(&plan.steps, &watching, |watch| {
+        let steps = Planned::watched_by(&plan.steps, watch);
+        let world = |step: &Planned<'_>| world(context, run, steps::Step::id(step));
+        engine::run(&steps, world, journal, |event| context.terminal.event(&event))
+    })
 }
 
 /// A step's world: its own log.

@@ -113,10 +113,16 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     };
     care::audit(&context, &run, &plan, "cargo xtask rollback", ended)?;
     if complete {
+        for database in &plan.databases {
+            if let Some(held) = steps::proven(database, &run) {
+                let line = format!("  the old database of {database} answers and {held}");
+                context.terminal.line(&line);
+            }
+        }
         going.ask_application();
         let ran = |step: &plan::PlannedStep| !matches!(&step.action, Action::Fence(fence) if !fence.ran());
         context.terminal.line(match plan.steps.iter().all(ran) {
-            true => "\nrolled back: the old instances are in charge, .env names them",
+            true => "\nrolled back: every old database answers and holds what it held, .env names them",
             false => "\nrolled back: .env and the old instances are as they were before the run; not all of them ran",
         });
         if newer == Newer::Unknown {
@@ -142,8 +148,14 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
             message.push_str(&format!("\n      {hint}"));
         }
     }
-    let again = format!("cargo xtask rollback {}", run.id);
-    Err(Ending::new(Exit::RollbackIncomplete, message).hint(again).into())
+    let ending = Ending::new(Exit::RollbackIncomplete, message);
+    // Where nothing that is left would end otherwise the next time, the same command is no advice.
+    let retryable = !elsewhere.is_empty() || failures.iter().any(|(_, failure)| !failure.for_good);
+    Err(match retryable {
+        true => ending.hint(format!("cargo xtask rollback {}", run.id)),
+        false => ending,
+    }
+    .into())
 }
 
 /// Going back from a run under a newer one that is in charge would pull the ground from under it.

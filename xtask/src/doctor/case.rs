@@ -14,7 +14,7 @@ use crate::plan::action::{EnvChange, Instance};
 use crate::plan::{Action, Parts, Request, Roles, charge};
 
 use super::act::{Act, Container, Part, Verb};
-use super::{Past, symptom};
+use super::{OpenRun, Past, symptom};
 
 /// What problems are examined on.
 pub struct Case<'a> {
@@ -26,6 +26,8 @@ pub struct Case<'a> {
     pub seen: &'a Checkup,
     /// What the newest migration left, by database.
     pub past: &'a BTreeMap<String, Past>,
+    /// The run that is neither finished nor rolled back.
+    pub open: Option<&'a OpenRun>,
     /// The folder that the next repair uses.
     pub run: &'a RunDir,
     /// The Alembic revision that a person named.
@@ -59,11 +61,6 @@ impl<'a> Case<'a> {
     /// Whether `.env` names the target for this database.
     pub(super) fn in_charge(&self, name: &str) -> bool {
         charge::names_target(&self.seen.seen, self.settings(), name) == Some(true)
-    }
-
-    /// What decides about the newest run of a database, where that is in the middle.
-    pub(super) fn decisions(&self, name: &str) -> Vec<String> {
-        self.past.get(name).map(Past::decisions).unwrap_or_default()
     }
 
     /// The old container that `.env` means with the target's place: it does not run, nothing says that its rows were moved,

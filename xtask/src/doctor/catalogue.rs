@@ -6,6 +6,7 @@ use super::{Problem, problems};
 
 /// Every problem, causes before what follows from them: `--fix` goes through them in this order.
 pub static PROBLEMS: &[Problem] = &[
+    problems::run::UNFINISHED,
     problems::ports::CONFLICT,
     problems::instance::REFUSED,
     problems::env_file::UNUSABLE,
@@ -25,6 +26,11 @@ pub static PROBLEMS: &[Problem] = &[
     problems::redis::CONFLICT,
     problems::disk::FULL,
 ];
+
+/// Whether a problem can be told while a run is open. Every other asks servers that the run has stopped, or may follow from that.
+pub(super) fn is_apart_from_a_run(problem: &Problem) -> bool {
+    [problems::env_file::UNUSABLE.id, problems::disk::FULL.id].contains(&problem.id)
+}
 
 /// `docs/troubleshooting.md`.
 pub fn page() -> String {

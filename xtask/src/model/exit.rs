@@ -48,7 +48,11 @@ impl Exit {
             21,
             "a step failed; the run can be resumed or rolled back",
         ),
-        (Self::RolledBack, 22, "rolled back: the old world is in charge"),
+        (
+            Self::RolledBack,
+            22,
+            "rolled back: every old database answers and holds what it held",
+        ),
         (
             Self::RollbackIncomplete,
             23,

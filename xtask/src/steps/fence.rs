@@ -2,6 +2,7 @@
 
 pub(super) mod external;
 pub(super) mod held;
+pub(super) mod returned;
 
 use std::time::Duration;
 
@@ -75,6 +76,7 @@ pub(super) fn apply(action: &Fence, world: &World<'_>) -> Result<Value, Failure>
             run_all(runner, action.start_reader())?;
         }
         Fenced::Container { .. } | Fenced::Volume { .. } => {
+            returned::remember(action, world)?;
             run_all(runner, action.stop())?;
             remove_reader(action, world)?;
             nobody_else_uses(action, world)?;
@@ -109,24 +111,13 @@ pub(super) fn verify(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
 pub(super) fn reads(action: &Fence, world: &World<'_>) -> Result<ServerFacts, Failure> {
     let server = action.reader().server(world.vault);
     if let Err(failure) = wait_for_query(world, &server, "template1", READER_LIMIT) {
-        let log = match &action.fenced {
-            Fenced::Cluster { .. } => String::new(),
-            _ => format!(
-                "\nits log:\n{}",
-                docker::logs(&world.runner, &action.reader_name(), 10)
-            ),
-        };
         // A stopped server could not be asked for its password before.
-        let failure = match failure.message.contains("password authentication failed") {
+        return Err(match failure.message.contains("password authentication failed") {
             true => failure.hint(format!(
                 "cargo xtask rollback {}, then correct the password where it is set, then: cargo xtask migrate",
                 world.run.id
             )),
             false => failure,
-        };
-        return Err(Failure {
-            message: format!("{}{log}", failure.message),
-            ..failure
         });
     }
     let seen = facts::server(&world.runner, &server, "template1")?;
@@ -145,6 +136,7 @@ pub(super) fn reads(action: &Fence, world: &World<'_>) -> Result<ServerFacts, Fa
             have.join(", ")
         )));
     }
+    returned::remember_relations(action, &server, world)?;
     let (database, source) = (&action.database, &action.source_database);
     unlogged::remember(world, &server, database, source)?;
     // Whether that matters, the backup decides: complete, it holds their rows.
@@ -176,15 +168,18 @@ pub(super) fn undo(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
                 run_all(runner, action.bring_back())?;
             }
             let _ = std::fs::remove_dir_all(socket_dir);
+            returned::prove(action, world)?;
         }
         Fenced::Container { .. } | Fenced::Volume { .. } => {
             let reader = docker::container(runner, &action.reader_name())?;
             tell_when_killed(action, world, reader.is_some_and(|reader| !reader.is_running()))?;
             remove_reader(action, world)?;
+            returned::is_there(action, world)?;
             run_all(runner, action.bring_back()).map_err(|failure| match in_its_place(action, world) {
                 Some(holder) => told_who(failure, &holder),
                 None => failure,
             })?;
+            returned::prove(action, world)?;
         }
         Fenced::External(fenced) => external::undo(action, fenced, world)?,
     }
@@ -260,6 +255,25 @@ pub(super) fn something_runs(action: &Fence, world: &World<'_>) -> Result<bool, 
     }
 }
 
+/// What of an old instance runs at this moment; `None` when it is stopped and its fence holds.
+///
+/// # Errors
+/// When it cannot be told.
+pub fn what_runs(action: &Fence, world: &World<'_>) -> Result<Option<String>, Failure> {
+    let database = &action.database;
+    Ok(match &action.fenced {
+        Fenced::Container { name, .. } => docker::container(&world.runner, name)?
+            .filter(Container::is_running)
+            .map(|_| format!("container {name}, the old instance of {database}, runs")),
+        Fenced::Cluster { cluster, .. } => (cluster.is_running(&world.runner)? && !is_reader(action))
+            .then(|| format!("the old instance of {database} runs")),
+        Fenced::Volume { .. } | Fenced::External(_) => None,
+    }
+    .or(nobody_else_uses(action, world)
+        .err()
+        .map(|failure| failure.message)))
+}
+
 /// Stops the reader cleanly before its container goes, so that the volume needs no recovery.
 fn remove_reader(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     let name = action.reader_name();
@@ -284,11 +298,7 @@ fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     };
     let Some(data) = data else { return Ok(()) };
     let uses = |container: &Container| {
-        container.is_running()
-            && container
-                .mounts
-                .iter()
-                .any(|m| m.volume.as_ref() == Some(&data) || m.source == data)
+        container.is_running() && has_data(container, &data) && container.name != action.reader_name()
     };
     match docker::containers(&world.runner)?.into_iter().find(uses) {
         None => Ok(()),
@@ -297,6 +307,12 @@ fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
                 .hint(format!("docker stop {}", other.name)),
         ),
     }
+}
+
+/// Whether a container mounts this volume or host folder.
+pub(super) fn has_data(container: &Container, data: &str) -> bool {
+    let mut mounts = container.mounts.iter();
+    mounts.any(|mount| mount.volume.as_deref() == Some(data) || mount.source == data)
 }
 
 /// Whether the server that runs on the cluster is our reader: it was started with our socket folder or port.

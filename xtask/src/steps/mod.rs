@@ -30,9 +30,9 @@ mod swap;
 mod target;
 mod unlogged;
 mod upload;
+mod wait;
+mod watch;
 mod write_probe;
-
-use std::time::Duration;
 
 use infra::Runner;
 use serde_json::Value;
@@ -48,11 +48,14 @@ use backup::{make_private, report_growth, sync};
 pub use cutover::{edits, preview};
 pub use failure::Failure;
 pub use fence::external::vouch_for_inside;
-pub use fence::in_its_place;
+pub use fence::returned::proven;
+pub use fence::{in_its_place, what_runs};
 pub use old_data::differs_from_backup;
 pub use orphans::clear as clear_orphans;
 pub use since::{is_recorded, written_since};
 pub use swap::in_place_now;
+pub use wait::wait_for_query;
+pub use watch::{Watch, under_watch};
 pub use write_probe::write_probe;
 
 /// What a step finds when it looks.
@@ -124,28 +127,43 @@ pub struct World<'a> {
 /// A planned step with its world's lifetime.
 pub struct Planned<'a> {
     step: &'a PlannedStep,
-    _world: std::marker::PhantomData<&'a ()>,
+    watch: Option<&'a Watch<'a>>,
 }
 
 impl<'a> Planned<'a> {
     /// The steps of a plan.
     pub fn all(steps: &'a [PlannedStep]) -> Vec<Self> {
-        steps
-            .iter()
-            .map(|step| Self {
-                step,
-                _world: std::marker::PhantomData,
-            })
-            .collect()
+        Self::watched_by(steps, None)
     }
 
-    /// Works under a heartbeat where servers on a network take part.
+    /// The steps of a plan, under the watch of its fences.
+    pub fn watched_by(steps: &'a [PlannedStep], watch: Option<&'a Watch<'a>>) -> Vec<Self> {
+        steps.iter().map(|step| Self { step, watch }).collect()
+    }
+
+    /// Works under a heartbeat where servers on a network take part, and under the watch of the fences.
     fn watched<T>(
         &self,
         world: &World<'a>,
         work: impl FnOnce(&World<'a>) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        link::watched(&self.step.action.external(), world, work)
+        let action = &self.step.action;
+        let work = |world: &World<'a>| link::watched(&action.external(), world, work);
+        match self.watch {
+            Some(watch) => watch.over(action, world, work),
+            None => work(world),
+        }
+    }
+}
+
+impl Planned<'_> {
+    /// Tells the watch that a fence is up, or that `.env` names the target.
+    fn tell_watch(&self) {
+        match (&self.step.action, self.watch) {
+            (Action::Fence(fence), Some(watch)) => watch.is_up(fence),
+            (Action::Cutover(_), Some(watch)) => watch.end(),
+            _ => {}
+        }
     }
 }
 
@@ -190,7 +208,11 @@ impl<'a> Step for Planned<'a> {
     }
 
     fn probe(&self, world: &World<'a>) -> Result<Probe, Failure> {
-        self.watched(world, |world| each!(&self.step.action, probe, world))
+        let found = self.watched(world, |world| each!(&self.step.action, probe, world))?;
+        if matches!(found, Probe::Satisfied) {
+            self.tell_watch();
+        }
+        Ok(found)
     }
 
     fn apply(&self, world: &World<'a>) -> Result<Value, Failure> {
@@ -198,50 +220,13 @@ impl<'a> Step for Planned<'a> {
     }
 
     fn verify(&self, world: &World<'a>) -> Result<(), Failure> {
-        self.watched(world, |world| each!(&self.step.action, verify, world))
+        self.watched(world, |world| each!(&self.step.action, verify, world))?;
+        self.tell_watch();
+        Ok(())
     }
 
     fn undo(&self, world: &World<'a>) -> Result<(), Failure> {
         self.watched(world, |world| each!(&self.step.action, undo, world))
-    }
-}
-
-/// Waits until a server answers a query; its last complaint is the error. A refused password is an answer too: asking
-/// again does not change it.
-///
-/// # Errors
-/// When it does not within `limit` or refuses the password, or somebody interrupts.
-pub fn wait_for_query(
-    world: &World<'_>,
-    server: &infra::postgres::Server,
-    database: &str,
-    limit: Duration,
-) -> Result<(), Failure> {
-    let mut complaint = None;
-    let answered = infra::wait::until(world.runner.interrupt(), limit, || {
-        match server.answers(&world.runner, database) {
-            Ok(()) => Some(true),
-            Err(error) => {
-                let refused = error.to_string().contains("password authentication failed");
-                complaint = Some(error);
-                refused.then_some(false)
-            }
-        }
-    });
-    match (answered, complaint) {
-        (Ok(true), _) | (Ok(false), None) => Ok(()),
-        (Ok(false), Some(refusal)) => Err(refusal.into()),
-        (Err(infra::wait::Stopped::Interrupted), _) => {
-            Err(Failure::interrupted(format!("wait for {}", server.label)))
-        }
-        (Err(infra::wait::Stopped::TimedOut), complaint) => {
-            let limit = humantime::format_duration(limit);
-            let complaint = complaint.map_or_else(String::new, |error| format!("\n{error}"));
-            Err(Failure::new(format!(
-                "{} answers no query within {limit}{complaint}",
-                server.label
-            )))
-        }
     }
 }
 

@@ -83,20 +83,7 @@ pub(super) fn verify(action: &StartTarget, world: &World<'_>) -> Result<(), Fail
 fn answers_in_time(action: &StartTarget, world: &World<'_>) -> Result<(), Failure> {
     let server = action.instance.server(world.vault);
     let limit = Duration::from_secs(action.limit_seconds);
-    if let Err(failure) = wait_for_query(world, &server, &action.maintenance_database, limit) {
-        return Err(match &action.control {
-            TargetControl::Compose { container, .. } => Failure {
-                message: format!(
-                    "{}\nits log:\n{}",
-                    failure.message,
-                    docker::logs(&world.runner, container, 10)
-                ),
-                ..failure
-            },
-            _ => failure,
-        });
-    }
-    Ok(())
+    wait_for_query(world, &server, &action.maintenance_database, limit)
 }
 
 /// Does something on a target that does not answer: started as the run's plan says, and stopped again unless it ran before
@@ -134,7 +121,15 @@ pub(super) fn undo(action: &StartTarget, world: &World<'_>) -> Result<(), Failur
     match &action.control {
         TargetControl::Compose { container, .. } => {
             let target = docker::container(runner, container)?;
-            if !action.was_running && target.is_some_and(|target| target.is_running()) {
+            if let Some(target) = target.filter(|target| target.is_running() && !action.was_running) {
+                // In the middle of its first start it would be left with half a cluster; one that exits or never answers is
+                // stopped as it is.
+                if target.status == "running"
+                    && let Err(failure) = answers_in_time(action, world)
+                    && failure.interrupted
+                {
+                    return Err(failure);
+                }
                 runner.run(&docker::stop(container))?;
             }
         }

@@ -107,7 +107,8 @@ fn a_restore_that_fails_halfway_shows_nothing_of_it_and_resumes_to_the_same_end(
         .ends(21)
         .says("failed to restore and compare")
         .says("too many clients")
-        .says("the old instances are stopped and fenced; .env is untouched, the target shows no half-restored database");
+        .says(".env is untouched, the target shows no half-restored database")
+        .says("the old instances are stopped and fenced");
     let id = resume_hint(&failed);
     assert!(workspace.env_bytes() == env, ".env is untouched");
     let server = workspace.target();

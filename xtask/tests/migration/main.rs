@@ -41,3 +41,4 @@ mod stack;
 mod storage;
 mod support;
 mod verify;
+mod watched;

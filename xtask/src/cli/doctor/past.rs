@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 
-use super::super::{Context, record};
-use crate::doctor::Past;
+use super::super::{Context, migrate, record};
+use crate::doctor::{OpenRun, Past};
 use crate::engine::{self, Entry, JournalEvent, StepState};
 use crate::model::RunDir;
 use crate::plan::{Action, Plan};
@@ -34,6 +34,17 @@ pub(super) fn past(context: &Context) -> BTreeMap<String, Past> {
     found
 }
 
+/// The run that is neither finished nor rolled back. One that cannot be read is told by [`past`].
+pub(super) fn open(context: &Context) -> Option<OpenRun> {
+    let run = migrate::open_run(context).ok()??;
+    let (_, state) = record::read(&run).ok()??;
+    Some(OpenRun {
+        run: run.id.to_string(),
+        going_back: state.is_going_back(),
+        lines: migrate::decisions(context, &run).ok()?,
+    })
+}
+
 /// The databases of a run and what it left; `None` when it never began.
 fn one(run: &RunDir) -> anyhow::Result<Option<(Vec<String>, Past)>> {
     let Some((plan, entries)) = record::documents::<Plan>(run)? else {
@@ -55,8 +66,7 @@ fn one(run: &RunDir) -> anyhow::Result<Option<(Vec<String>, Past)>> {
                 .with_context(|| format!("the journal of run {id} does not say when it ended"))?,
             run: id,
         },
-        _ if state.is_going_back() => Past::GoingBack(id),
-        _ => Past::Open(id),
+        _ => Past::Unknown(id, "it is neither finished nor rolled back".to_owned()),
     };
     Ok(Some((plan.databases, past)))
 }

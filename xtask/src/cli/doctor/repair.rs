@@ -169,8 +169,10 @@ fn still_there(
         let checkup = checkup(context, &loaded.settings, &mut vault);
         let run = RunDir::new(&context.workspace.repairs(), RunId::new());
         let past = super::past::past(context);
+        let open = super::past::open(context);
         let case = Case {
             past: &past,
+            open: open.as_ref(),
             workspace: &context.workspace,
             loaded: &loaded,
             seen: &checkup,

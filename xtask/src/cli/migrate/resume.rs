@@ -16,25 +16,28 @@ pub(in crate::cli) fn open_run(context: &Context) -> anyhow::Result<Option<RunDi
     Ok(state(&run)?.is_some_and(|state| state.is_open()).then_some(run))
 }
 
-/// What to do about a run that stands in the way. One on its way back cannot go forward.
+/// What to do about a run that stands in the way.
 pub(in crate::cli) fn unfinished(context: &Context, run: &RunDir) -> anyhow::Result<Ending> {
+    let going_back = state(run)?.is_some_and(|state| state.is_going_back());
+    let what = if going_back { ": it is on its way back" } else { "" };
+    let ending = Ending::new(
+        Exit::Preconditions,
+        format!("run {} is not finished{what}", run.id),
+    );
+    Ok(decisions(context, run)?.into_iter().fold(ending, Ending::hint))
+}
+
+/// The lines that decide about a run in the middle. One on its way back cannot go forward.
+pub(in crate::cli) fn decisions(context: &Context, run: &RunDir) -> anyhow::Result<Vec<String>> {
     let recorded = record::read(run)?;
     let typed = |line: String| match &recorded {
         Some((plan, _)) => record::line_of(plan, &context.loaded.profile, line),
         None => line,
     };
-    let back = typed(format!("cargo xtask rollback {}", run.id));
     let going_back = recorded.as_ref().is_some_and(|(_, state)| state.is_going_back());
-    Ok(match going_back {
-        true => Ending::new(
-            Exit::Preconditions,
-            format!("run {} is not finished: it is on its way back", run.id),
-        )
-        .hint(back),
-        false => Ending::new(Exit::Preconditions, format!("run {} is not finished", run.id))
-            .hint(typed(format!("cargo xtask migrate --resume {}", run.id)))
-            .hint(back),
-    })
+    let resume = (!going_back).then(|| typed(format!("cargo xtask migrate --resume {}", run.id)));
+    let back = typed(format!("cargo xtask rollback {}", run.id));
+    Ok(resume.into_iter().chain([back]).collect())
 }
 
 /// Where a run stands; `None` for one that has no plan yet.

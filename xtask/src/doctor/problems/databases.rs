@@ -93,20 +93,9 @@ fn emptied(case: &Case<'_>) -> Examined {
             .evidence([format!("rows in the backup, none now: {}", tables.join(", "))])
             .wanted("its data");
         let restore = format!("cargo xtask restore {backup} --database {name} --set-aside-existing");
-        let decisions = case.decisions(name);
-        found.push(match decisions.is_empty() {
-            true => diagnosis.hint(restore),
-            false => in_the_middle(decisions, diagnosis),
-        });
+        found.push(diagnosis.hint(restore));
     }
     Ok(found)
-}
-
-/// A run in the middle decides what happens to the database: what a restore would put in its place, the run would stumble
-/// over.
-fn in_the_middle(decisions: Vec<String>, diagnosis: Diagnosis) -> Diagnosis {
-    let diagnosis = diagnosis.wanted("the run that took it along at its end, or taken back");
-    decisions.into_iter().fold(diagnosis, Diagnosis::hint)
 }
 
 fn missing(case: &Case<'_>) -> Examined {
@@ -130,11 +119,6 @@ fn missing(case: &Case<'_>) -> Examined {
         let diagnosis = Diagnosis::error(name, format!("database {} is not on the target", database.name))
             .said(said)
             .evidence([format!("databases there: {}", there.join(", "))]);
-        let decisions = case.decisions(name);
-        if !decisions.is_empty() {
-            found.push(in_the_middle(decisions, diagnosis));
-            continue;
-        }
         // What a run of this tool put aside is told, because it is the likeliest place.
         let aside: Vec<&str> = there
             .iter()

@@ -174,12 +174,6 @@ fn proven(database: &str, past: Option<&Past>, held: Option<&Held>) -> Result<St
                 "run {run} was rolled back: the old instance is in charge"
             ));
         }
-        Some(Past::Open(run)) => {
-            return Err(format!("run {run} is neither at its end nor rolled back"));
-        }
-        Some(Past::GoingBack(run)) => {
-            return Err(format!("run {run} is on its way back and not there yet"));
-        }
         Some(Past::Unknown(run, why)) => {
             return Err(format!("what run {run} left cannot be told: {why}"));
         }
@@ -306,9 +300,7 @@ fn instead(case: &Case<'_>, name: &str, diagnosis: Diagnosis, lack: &Lack) -> Di
                 "cargo xtask migrate --set-aside-existing  # moves what they hold now; what is on the target keeps another name",
             );
     }
-    let decisions = case.decisions(name);
     match case.seen.backups.get(name) {
-        _ if !decisions.is_empty() => decisions.into_iter().fold(diagnosis, Diagnosis::hint),
         Some(held) => diagnosis.hint(format!("cargo xtask restore {} --database {name}", held.backup)),
         None => diagnosis.hint("cargo xtask migrate"),
     }
@@ -409,10 +401,8 @@ fn old_stopped(case: &Case<'_>) -> Examined {
             }
         });
         // A migration in the middle stopped it on purpose; after one, a person stopped it.
-        let deciding = matches!(
-            case.past.get(name),
-            Some(Past::Open(_) | Past::GoingBack(_) | Past::Unknown(..))
-        ) || matches!(lack, Lack::Newer { .. });
+        let deciding =
+            matches!(case.past.get(name), Some(Past::Unknown(..))) || matches!(lack, Lack::Newer { .. });
         let start = match &source.state {
             _ if deciding => None,
             SourceState::Container(container) => Some(Act::Container(Container::new(
@@ -466,8 +456,6 @@ mod tests {
             why(None, Some(held(None))),
             why(None, Some(held(Some(false)))),
             why(Some(Past::RolledBack(run())), Some(held(Some(true)))),
-            why(Some(Past::Open(run())), Some(held(Some(true)))),
-            why(Some(Past::GoingBack(run())), Some(held(Some(true)))),
             why(
                 Some(Past::Unknown(run(), "no plan".to_owned())),
                 Some(held(Some(true))),
@@ -481,16 +469,6 @@ mod tests {
         };
         let refused = why(Some(stands()), Some(emptied)).unwrap_err();
         assert!(refused.contains("has lost every row"), "{refused}");
-    }
-
-    #[test]
-    fn a_run_on_its_way_back_goes_no_way_but_back() {
-        let run = || "20260102_000000_abcd".to_owned();
-        let back = "cargo xtask rollback 20260102_000000_abcd";
-        assert_eq!(Past::GoingBack(run()).decisions(), [back]);
-        let open = Past::Open(run()).decisions();
-        assert_eq!(open, ["cargo xtask migrate --resume 20260102_000000_abcd", back]);
-        assert!(Past::RolledBack(run()).decisions().is_empty());
     }
 
     #[test]

@@ -203,17 +203,6 @@ fn container(case: &Case<'_>) -> Result<Option<Diagnosis>, NotLooked> {
             .hint("cargo xtask doctor --only old-instance-stopped"),
         ));
     }
-    let mut open = names()
-        .filter(|database| case.in_charge(database))
-        .map(|database| case.decisions(database));
-    if let Some(decisions) = open.find(|all| !all.is_empty()) {
-        let found = Diagnosis::error(
-            name,
-            format!("container {name} does not answer, and a run is in the middle"),
-        )
-        .wanted("the run at its end, or taken back");
-        return Ok(Some(decisions.into_iter().fold(found, Diagnosis::hint)));
-    }
     let Some(container) = &seen.target.container else {
         return Ok(Some(absent(case)));
     };

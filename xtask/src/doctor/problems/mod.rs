@@ -13,4 +13,5 @@ pub(super) mod logins;
 pub(super) mod ports;
 pub(super) mod privileges;
 pub(super) mod redis;
+pub(super) mod run;
 pub(super) mod versions;

@@ -128,12 +128,8 @@ fn by_an_old_one(case: &Case<'_>, found: Diagnosis, name: &str, database: &str) 
             format!("it may hold rows written since run {run}, which are not on the target"),
             charge::old_or_target(settings, name).to_vec(),
         ),
-        Some(Past::Open(run) | Past::GoingBack(run)) => (
-            format!("run {run} is neither at its end nor rolled back"),
-            case.decisions(database),
-        ),
         Some(Past::RolledBack(run)) => (
-            format!("run {run} was rolled back: it is in charge"),
+            format!("run {run} was rolled back: it is in use"),
             vec!["cargo xtask migrate".to_owned()],
         ),
         Some(Past::Unknown(..)) | None => (
