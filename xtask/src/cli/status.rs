@@ -43,6 +43,8 @@ struct RunStatus {
     /// `open`, `finished`, `going-back`, `rolled-back`, `cleaned`, `empty` (it never had a plan) or `unreadable`.
     state: &'static str,
     steps: Vec<StepDocument>,
+    /// Where its backup was uploaded to, `s3://...`.
+    uploads: Vec<String>,
 }
 
 /// Runs the command.
@@ -116,12 +118,17 @@ fn print(runs: &[RunDir], at_work: Option<String>) -> anyhow::Result<Exit> {
                 (Vec::new(), "unreadable", Vec::new())
             }
         };
+        let uploads = Uploads::read(&run.backup()).unwrap_or_else(|error| {
+            unreadable = Some(error);
+            Uploads::default()
+        });
         RunStatus {
             run: run.id.to_string(),
             folder: run.path().to_owned(),
             databases,
             state,
             steps,
+            uploads: uploads.locations(),
         }
     };
     let document = StatusDocument {

@@ -212,11 +212,8 @@ impl Uploads {
     }
 
     /// Where the backup was uploaded to.
-    pub fn locations(&self) -> Vec<&str> {
-        self.uploads
-            .iter()
-            .map(|upload| upload.location.as_str())
-            .collect()
+    pub fn locations(self) -> Vec<String> {
+        self.uploads.into_iter().map(|upload| upload.location).collect()
     }
 
     /// Whether a copy is elsewhere, for whoever is about to remove this one.

@@ -29,6 +29,8 @@ pub struct RunDocument {
     pub databases: Vec<DatabaseDocument>,
     /// The backup's folder.
     pub backup: PathBuf,
+    /// Where the backup was uploaded to, `s3://...`, the oldest upload first.
+    pub uploads: Vec<String>,
     /// The new instance.
     pub target: TargetDocument,
     /// What was not started of the platform's stack.
@@ -52,6 +54,7 @@ impl RunDocument {
             steps: Vec::new(),
             databases: Vec::new(),
             backup: PathBuf::new(),
+            uploads: Vec::new(),
             target: TargetDocument {
                 host: String::new(),
                 port: 0,

@@ -58,6 +58,9 @@ pub fn summary(document: &RunDocument) -> String {
         );
     }
     let _ = writeln!(out, "\nbackup: {}", document.backup.display());
+    for location in &document.uploads {
+        let _ = writeln!(out, "uploaded: {location}");
+    }
     let _ = writeln!(
         out,
         "target: {}@{}:{}",

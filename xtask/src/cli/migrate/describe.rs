@@ -2,6 +2,7 @@
 
 use crate::cli::Context;
 use crate::engine::{self, Journal};
+use crate::model::upload::Uploads;
 use crate::model::{Finding, RunDir};
 use crate::plan::Plan;
 use crate::report::documents::{self, RunDocument, TargetDocument};
@@ -41,6 +42,7 @@ pub(crate) fn describe(
         steps: documents::steps(plan, &state),
         databases: documents::databases(plan, run)?,
         backup: run.backup(),
+        uploads: Uploads::read(&run.backup())?.locations(),
         target: TargetDocument {
             host: target.host.clone(),
             port: target.port,

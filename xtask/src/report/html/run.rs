@@ -82,6 +82,9 @@ fn facts(report: &RunReport<'_>) -> Vec<(&'static str, String, bool)> {
         true,
     ));
     facts.push(("Backup", document.backup.display().to_string(), true));
+    for location in &document.uploads {
+        facts.push(("Uploaded to", location.clone(), true));
+    }
     facts
 }
 

@@ -21,6 +21,7 @@ fn document(verified: bool) -> RunDocument {
         }],
         databases: Vec::new(),
         backup: "backup".into(),
+        uploads: vec!["s3://bucket/labeler/20261122/run".to_owned()],
         target: TargetDocument {
             host: "localhost".to_owned(),
             port: 5432,
@@ -88,6 +89,11 @@ fn the_outcome_stands_first() {
     let failed = render(false);
     assert!(failed.contains("Stopped at: stop the &quot;old&quot; instances"));
     assert!(failed.contains("cargo xtask migrate --resume 20261122_140000_abcd"));
+}
+
+#[test]
+fn where_the_backup_was_uploaded_to_stands_in_the_report() {
+    assert!(render(true).contains("s3://bucket/labeler/20261122/run"));
 }
 
 #[test]

@@ -80,15 +80,16 @@ fn an_upload_of_a_run_that_is_killed_or_cut_off_resumes_to_the_same_end() {
     still_moved();
 
     proxy.becomes(None);
-    production
-        .xtask(&["migrate", "--resume"])
-        .ends(0)
-        .never_says(SECRET);
+    let resumed = production.xtask(&["migrate", "--resume", "--json"]);
+    let document = resumed.ends(0).never_says(SECRET).json();
     assert!(stage.is_complete());
     assert_eq!(ask(&new, "labeler", DATASETS), rows);
     let run = production.workspace().runs().pop().unwrap();
     let id = run.file_name().unwrap().to_str().unwrap().to_owned();
     let address = format!("s3://{}/labeler/{}/{id}", stage.bucket, &id[..8]);
+    assert_eq!(document["uploads"], serde_json::json!([address]));
+    let status = production.xtask(&["status", "--json"]).ends(0).json();
+    assert_eq!(status["runs"][0]["uploads"], serde_json::json!([address]));
     production
         .xtask(&["backup", "verify", &address, "--full"])
         .ends(0)
