@@ -99,10 +99,10 @@ fn old_in_place<'a>(case: &Case<'a>, seen: &'a InstanceSeen) -> Option<OldInPlac
     Some(OldInPlace { container, database })
 }
 
-/// Before the data has moved the old instance is the one in charge: it is not to be stopped by hand.
+/// Before the data has moved the old instance is the one in use: it is not to be stopped by hand.
 fn not_moved(finding: Finding, old: &OldInPlace<'_>) -> Finding {
     let wanted = format!(
-        "the target, once the data has moved: until then container {}, the old instance of {}, is in charge",
+        "the target, once the data has moved: until then container {}, the old instance of {}, is in use",
         old.container, old.database
     );
     finding.wanted(wanted).hint("cargo xtask migrate")

@@ -147,7 +147,7 @@ fn in_charge<'a>(scope: &[&'a Known]) -> anyhow::Result<&'a Known> {
     newest.copied().ok_or_else(|| {
         Ending::new(
             Exit::Preconditions,
-            "no finished run replaced the old volumes; they are in charge and stay",
+            "no finished run replaced the old volumes; they are in use and stay",
         )
         .hint("cargo xtask status")
         .into()

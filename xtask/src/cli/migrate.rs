@@ -215,11 +215,11 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
                 && !any(|action| matches!(action, plan::Action::Release(_)));
             message.push_str(match (done("fence"), done("cutover")) {
                 (_, true) if plan.steps.iter().any(elsewhere) => {
-                    "the target is in charge, and its databases are complete\n"
+                    "the target is in use, and its databases are complete\n"
                 }
-                (_, true) => "the target is in charge: .env names it, and its databases are complete\n",
+                (_, true) => "the target is in use: .env names it, and its databases are complete\n",
                 (_, false) if outside => {
-                    "the old server stays in charge: .env is untouched, the target shows no half-restored database\n"
+                    "the old server stays in use: .env is untouched, the target shows no half-restored database\n"
                 }
                 (_, false) => ".env is untouched, the target shows no half-restored database\n",
             });
@@ -304,7 +304,7 @@ fn prepare(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<(Vec<Fin
     Ok((findings.into_iter().chain(care).collect(), Some(plan)))
 }
 
-/// Whether a run of this profile has moved the databases and is in charge.
+/// Whether a run of this profile has moved the databases and is in use.
 pub(super) fn moved_before(context: &Context) -> anyhow::Result<bool> {
     for run in RunDir::all(&context.workspace.runs()) {
         if let Some((plan, state)) = super::record::read(&run)?

@@ -158,7 +158,7 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
     .into())
 }
 
-/// Going back from a run under a newer one that is in charge would pull the ground from under it.
+/// Going back from a run under a newer one that is in use would pull the ground from under it.
 fn newer_run(context: &Context, run: &RunDir) -> anyhow::Result<()> {
     for newer in RunDir::all(&context.workspace.runs()).into_iter().rev() {
         if newer.id <= run.id {

@@ -96,7 +96,7 @@ impl<'a> Case<'a> {
     /// Whether some `.env` file says where some database is.
     ///
     /// # Errors
-    /// When none does: then nobody knows who is in charge.
+    /// When none does: then nobody knows which one is in use.
     pub(super) fn env_speaks(&self) -> Result<(), NotLooked> {
         let place = |name: &String| {
             let mut files = self

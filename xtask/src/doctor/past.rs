@@ -12,7 +12,7 @@ pub enum Past {
         /// When its last step ended.
         ended: SystemTime,
     },
-    /// It went back: the old instance is in charge again.
+    /// It went back: the old instance is in use again.
     RolledBack(String),
     /// It cannot be told, and why.
     Unknown(String, String),

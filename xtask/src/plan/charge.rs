@@ -1,4 +1,4 @@
-//! Which world is in charge of a database: the one that `.env` names.
+//! Which instance of a database is in use: the one that `.env` names.
 
 use infra::postgres::Reach;
 
@@ -173,7 +173,7 @@ pub fn target_is_silent(seen: &Observed, id: String) -> Finding {
 pub fn old_or_target(settings: &Settings, old: &str) -> [String; 3] {
     [
         format!("docker stop {old}  # it keeps its rows; afterwards one of the two:"),
-        "cargo xtask rollback  # the old instances stay in charge, with what they hold now".to_owned(),
+        "cargo xtask rollback  # the old instances stay in use, with what they hold now".to_owned(),
         format!(
             "docker start {}  # the target goes on, without what was written to {old} since",
             settings.target.container

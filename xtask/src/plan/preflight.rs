@@ -78,7 +78,7 @@ pub fn preflight(seen: &Observed, settings: &Settings, request: &Request) -> Vec
     findings
 }
 
-/// What forbids reading a database where the settings say, although its old instance is in charge: `.env` names another
+/// What forbids reading a database where the settings say, although its old instance is in use: `.env` names another
 /// place. `command` is what the lines to paste begin with, instead of a migration.
 pub fn another_place(seen: &Observed, settings: &Settings, name: &str, command: &str) -> Vec<Finding> {
     let request = Request::default();

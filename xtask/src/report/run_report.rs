@@ -162,7 +162,7 @@ impl<'a> RunReport<'a> {
     pub fn outcome(&self) -> (String, Tone) {
         if self.rolled_back {
             return (
-                "Rolled back: the old instances are in charge".to_owned(),
+                "Rolled back: the old instances are in use".to_owned(),
                 Tone::Quiet,
             );
         }

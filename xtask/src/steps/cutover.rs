@@ -42,7 +42,7 @@ pub(super) fn probe(action: &Cutover, world: &World<'_>) -> Result<Probe, Failur
 
 pub(super) fn apply(action: &Cutover, world: &World<'_>) -> Result<Value, Failure> {
     let mut after: After = world.run.load(AFTER)?.unwrap_or_default();
-    // The last moment at which the old world is in charge.
+    // The last moment at which the old world is in use.
     for fence in &action.unchanged {
         super::fence::external::unchanged(fence, &action.backup, world)?;
     }

@@ -101,7 +101,7 @@ fn the_application_is_asked_at_its_address_until_it_is_content_and_nothing_is_st
             "{url} is not content within 5s; the last answer: GET /health gets no answer"
         ))
         .says("hint: restart the application, then: cargo xtask migrate --resume ")
-        .says("the target is in charge");
+        .says("the target is in use");
 
     // 200, and a body that tells: not restarted, or restarted with the wrong values.
     application.says(Says::Broken);

@@ -1,4 +1,4 @@
-//! The doctor where data may be lost: who is in charge, what was emptied, and what `.env` says wrong.
+//! The doctor where data may be lost: who is in use, what was emptied, and what `.env` says wrong.
 
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ fn an_env_that_names_a_stopped_old_instance_is_pointed_at_the_target_and_back() 
     // It would serve another port than `.env` says: starting it would help nobody.
     assert!(!patient.runs_now("labeler"));
 
-    // While somebody answers there, that one may be in charge.
+    // While somebody answers there, that one may be in use.
     patient.start("labeler");
     let old = patient.cluster("labeler").running_port().unwrap();
     patient.set_env("labeler", "PORT", &old.to_string());
@@ -323,7 +323,7 @@ fn an_env_that_cannot_be_read_is_a_finding_and_nothing_else_is_called_well() {
             all.iter().any(|one| text(one, "/finding/found").contains(words)),
             "{document:#}"
         );
-        // Who is in charge is not known, so the target that does not run is neither well nor ill.
+        // Who is in use is not known, so the target that does not run is neither well nor ill.
         let ran = patient.xtask(&[
             "doctor",
             "--only",

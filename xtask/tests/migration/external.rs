@@ -186,7 +186,7 @@ fn a_write_after_the_backup_ends_the_run_and_leaves_the_old_server_in_charge() {
     resumed
         .ends(21)
         .says("table public.datasets: 1 rows inserted")
-        .says("the old server stays in charge")
+        .says("the old server stays in use")
         .says("go back with: cargo xtask rollback --profile production ")
         .never_says("--resume");
     // Without the profile every setting would seem to have changed.

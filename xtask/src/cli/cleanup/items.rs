@@ -137,7 +137,7 @@ impl Cleaning<'_> {
             };
             if charge::names_target(self.seen, settings, &fence.database) != Some(true) {
                 let message = format!(
-                    "no .env file names the target for {}; its old volume may be in charge and stays; nothing was removed",
+                    "no .env file names the target for {}; its old volume may be in use and stays; nothing was removed",
                     fence.database
                 );
                 return Err(Ending::new(Exit::Preconditions, message)
@@ -225,7 +225,7 @@ impl Cleaning<'_> {
         Ok(items)
     }
 
-    /// Folders of runs that are older than the newest few. The newest run that is in charge always stays.
+    /// Folders of runs that are older than the newest few. The newest run that is in use always stays.
     pub(super) fn old_runs(&self, closed: &[Known]) -> Vec<Item> {
         let keep = self.context.loaded.settings.limits.keep_runs.max(1);
         let charged = closed.iter().rposition(|known| {

@@ -214,7 +214,7 @@ impl Round<'_> {
         Ok(self.arena.events(run)?.iter().any(what))
     }
 
-    /// Goes on or goes back, as the seed says; at the end the old world is in charge, and was looked at.
+    /// Goes on or goes back, as the seed says; at the end the old world is in use, and was looked at.
     pub(super) fn recover(&mut self) -> anyhow::Result<()> {
         let Some(run) = self.open_run() else {
             self.note("nothing had begun");
@@ -276,7 +276,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// The old instances must be in charge and hold everything.
+    /// The old instances must be in use and hold everything.
     pub(super) fn old_world(&mut self) -> anyhow::Result<()> {
         let wrong = self
             .baseline

@@ -138,7 +138,7 @@ impl Baseline {
         self.line(|event| matches!(event, JournalEvent::StepStarted { step } if step == id))
     }
 
-    /// The old instances are in charge, and hold what they held.
+    /// The old instances are in use, and hold what they held.
     /// The unlogged tables of `emptied` may be empty: its server was killed.
     pub(super) fn old_world(&self, arena: &Arena, emptied: Option<&str>) -> anyhow::Result<Wrong> {
         let mut wrong = Wrong::default();
@@ -168,7 +168,7 @@ impl Baseline {
         Ok(wrong)
     }
 
-    /// The target is in charge, and holds everything; so does the run's backup; the old instances are down.
+    /// The target is in use, and holds everything; so does the run's backup; the old instances are down.
     pub(super) fn new_world(&self, arena: &Arena, run: &RunDir) -> anyhow::Result<Wrong> {
         let mut wrong = Wrong::default();
         for (name, found) in targets(arena)? {

@@ -20,7 +20,7 @@ pub(in crate::doctor) const OLD_PORT: Problem = Problem {
              table that has rows in the newest complete backup has rows on the target.",
     repair: "Sets host, port, name, and where the old role is not on the target also user and password, and no other byte; going back \
              brings the previous bytes back. While the old instance still answers, after a rollback, and where nothing says that the \
-             target has the data, nothing is changed: then the old instance is the one in charge. An old instance that was started after \
+             target has the data, nothing is changed: then the old instance is the one in use. An old instance that was started after \
              the migration may hold newer rows: then a person decides.",
     proof: &[Proof {
         created: "`LABELER_DB_PORT` set to a port where nobody answers, a backup that the target has every table of",
@@ -171,7 +171,7 @@ fn proven(database: &str, past: Option<&Past>, held: Option<&Held>) -> Result<St
     match past {
         Some(Past::RolledBack(run)) => {
             return Err(format!(
-                "run {run} was rolled back: the old instance is in charge"
+                "run {run} was rolled back: the old instance is in use"
             ));
         }
         Some(Past::Unknown(run, why)) => {
@@ -294,7 +294,7 @@ fn instead(case: &Case<'_>, name: &str, diagnosis: Diagnosis, lack: &Lack) -> Di
         return diagnosis
             .evidence(look)
             .hint(format!(
-                "cargo xtask rollback {run}  # the old instances stay in charge, with what they hold now"
+                "cargo xtask rollback {run}  # the old instances stay in use, with what they hold now"
             ))
             .hint(
                 "cargo xtask migrate --set-aside-existing  # moves what they hold now; what is on the target keeps another name",

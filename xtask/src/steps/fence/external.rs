@@ -112,7 +112,7 @@ pub(in crate::steps) fn seal(fence: &Fence, folder: &Path, world: &World<'_>) ->
     }
     let sealed = close(fence, external, &backup, world);
     if sealed.is_err() {
-        // The old world stays in charge. What cannot be opened now, `rollback` opens.
+        // The old world stays in use. What cannot be opened now, `rollback` opens.
         let _ = undo(fence, external, world);
     }
     sealed

@@ -30,7 +30,7 @@ fn writes_that_nobody_counts_and_prepared_transactions_end_the_run_and_open_the_
         .ends(21)
         .says("was written to after its backup")
         .says("datasets")
-        .says("the old server stays in charge");
+        .says("the old server stays in use");
     assert_eq!(ask(&old, "postgres", OPEN), "t");
     assert_eq!(production.workspace().env_bytes(), env);
     back(&production);
@@ -60,7 +60,7 @@ fn writes_that_nobody_counts_and_prepared_transactions_end_the_run_and_open_the_
         .ends(21)
         .says("\"xa2\" of service in labeler")
         .says("ROLLBACK PREPARED 'xa2'")
-        .says("the old server stays in charge");
+        .says("the old server stays in use");
     assert_eq!(ask(&old, "postgres", OPEN), "t");
     ask(&old, "labeler", "COMMIT PREPARED 'xa2'");
     back(&production);
@@ -144,12 +144,12 @@ fn an_application_that_stays_on_an_open_old_database_is_not_restarted() {
             .ends(21)
             .says("after the cutover somebody still works with the old database labeler")
             .says("table public.datasets: 1 rows inserted")
-            .says("the target is in charge")
-            .never_says("stays in charge");
+            .says("the target is in use")
+            .never_says("stays in use");
     });
     with(&["migrate", "--resume"])
         .ends(21)
         .says("table public.datasets: 1 rows inserted")
-        .never_says("stays in charge");
+        .never_says("stays in use");
     assert_eq!(ask(&production.service("new"), "labeler", DATASETS), rows);
 }

@@ -65,7 +65,7 @@ fn an_upload_of_a_run_that_is_killed_or_cut_off_resumes_to_the_same_end() {
     silent
         .ends(21)
         .says("failed to upload")
-        .says("the target is in charge")
+        .says("the target is in use")
         .never_says(SECRET);
     still_moved();
 
