@@ -68,6 +68,9 @@ pub struct Mount {
     /// Whether it is memory (`tmpfs`), empty after every stop.
     #[serde(default)]
     pub memory: bool,
+    /// Whether the container may only read it.
+    #[serde(default)]
+    pub read_only: bool,
     /// Path on the host (bind mounts) or of the volume's data.
     pub source: String,
     /// Path in the container.
@@ -223,6 +226,12 @@ mod raw {
         #[serde(default)]
         source: String,
         destination: String,
+        #[serde(rename = "RW", default = "writes")]
+        writes: bool,
+    }
+
+    fn writes() -> bool {
+        true
     }
 
     #[derive(Deserialize)]
@@ -270,6 +279,7 @@ mod raw {
             let memory = memory.into_keys().map(|destination| super::Mount {
                 volume: None,
                 memory: true,
+                read_only: false,
                 source: String::new(),
                 destination,
             });
@@ -321,6 +331,7 @@ mod raw {
                     .map(|mount| super::Mount {
                         volume: (mount.r#type == "volume").then_some(mount.name).flatten(),
                         memory: mount.r#type == "tmpfs",
+                        read_only: !mount.writes,
                         source: mount.source,
                         destination: mount.destination,
                     })

@@ -288,6 +288,7 @@ mod tests {
         let mount = |volume: Option<&str>, destination: &str, memory| Mount {
             volume: volume.map(str::to_owned),
             memory,
+            read_only: false,
             source: String::new(),
             destination: destination.to_owned(),
         };

@@ -173,6 +173,7 @@ fn composed(service: &TargetService, image: &docker::ImageData) -> TargetData {
             Storage::Kept(Mount {
                 volume: None,
                 memory: false,
+                read_only: false,
                 source,
                 destination: mounted.clone(),
             })

@@ -309,9 +309,10 @@ fn nobody_else_uses(action: &Fence, world: &World<'_>) -> Result<(), Failure> {
     }
 }
 
-/// Whether a container mounts this volume or host folder.
+/// Whether a container may write to this volume or host folder. One that may only read it, as a helper of ours that looks for
+/// the data folder, is no server.
 pub(super) fn has_data(container: &Container, data: &str) -> bool {
-    let mut mounts = container.mounts.iter();
+    let mut mounts = container.mounts.iter().filter(|mount| !mount.read_only);
     mounts.any(|mount| mount.volume.as_deref() == Some(data) || mount.source == data)
 }
 
@@ -350,6 +351,19 @@ fn changed(action: &Fence, found: Option<Container>) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_container_that_may_only_read_the_data_is_no_server_on_it() {
+        let check = |read_only: bool| {
+            let container = serde_json::from_value(serde_json::json!({
+                "id": "a", "name": "a", "image": "i", "status": "running", "health": null, "restart": "no", "ports": {},
+                "address": null, "labels": {},
+                "mounts": [{ "volume": "data", "read_only": read_only, "source": "/v", "destination": "/x" }],
+            }));
+            super::has_data(&container.unwrap(), "data")
+        };
+        assert!(check(false) && !check(true));
+    }
+
     use super::{Failure, told_who};
 
     #[test]

@@ -170,9 +170,7 @@ fn newer(run: &str, ended: SystemTime, name: &str, used: LastUsed) -> Option<Str
 fn proven(database: &str, past: Option<&Past>, held: Option<&Held>) -> Result<String, String> {
     match past {
         Some(Past::RolledBack(run)) => {
-            return Err(format!(
-                "run {run} was rolled back: the old instance is in use"
-            ));
+            return Err(format!("run {run} was rolled back: the old instance is in use"));
         }
         Some(Past::Unknown(run, why)) => {
             return Err(format!("what run {run} left cannot be told: {why}"));
