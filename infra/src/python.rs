@@ -1,5 +1,6 @@
 //! Python: virtual environments and packages, for rehearsals and onboarding.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,6 +57,30 @@ pub fn missing_requirements(
         .limit(Duration::from_secs(60));
     let text = runner.run(&cmd)?.stdout_text();
     Ok(text.lines().map(str::trim).map(str::to_owned).collect())
+}
+
+/// The keys of a `.env` file that the python-dotenv of an environment does not read as these values, whatever the case of the
+/// key, as pydantic-settings does. `None`: the environment has no python-dotenv. The values travel over standard input only.
+///
+/// # Errors
+/// Any [`CommandError`].
+pub fn misread_keys(
+    runner: &Runner,
+    python: &Path,
+    file: &Path,
+    wanted: &BTreeMap<String, String>,
+) -> Result<Option<Vec<String>>, CommandError> {
+    let cmd = Cmd::new(python, format!("read {} as the application does", file.display()))
+        // Isolated: a module of the current folder is not the application's.
+        .args(["-I", "-c", include_str!("python/read_env.py")])
+        .arg(file)
+        .stdin(serde_json::json!(wanted).to_string())
+        .limit(Duration::from_secs(60));
+    let output = runner.run(&cmd)?;
+    serde_json::from_slice(&output.stdout).map_err(|error| CommandError::Unreadable {
+        what: cmd.what().to_owned(),
+        why: format!("the answer is not the expected JSON: {error}"),
+    })
 }
 
 /// `python -m venv`.

@@ -118,7 +118,7 @@ pub(crate) const VALUE: &[&str] = &[
     "true",
 ];
 
-/// Pieces of whole files. Bash runs them, so nothing here spells a builtin, a path or a function.
+/// Pieces of whole files.
 #[allow(dead_code, reason = "not every test makes whole files")]
 pub(crate) const FILE: &[&str] = &[
     "A",

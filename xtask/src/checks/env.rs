@@ -5,7 +5,7 @@ mod secrets;
 
 use std::path::Path;
 
-use backend_env::{Document, Reader, Reading};
+use backend_env::{Document, Environment, Reader, Reading};
 use infra::command::{shell_path, shell_word};
 
 use super::{Case, Check, Group, Looked, NotLooked, error, warning};
@@ -114,6 +114,12 @@ fn files<'a>(case: &Case<'a>, examples: bool) -> Result<Vec<(&'a EnvText, &'a Do
         return Err(NotLooked::because("there is no .env file that can be read"));
     }
     Ok(all)
+}
+
+/// All values as the application reads them.
+fn values(document: &Document) -> impl Fn(&str) -> Option<String> {
+    let readings = document.read_all(Reader::PythonDotenv, &Environment::empty());
+    move |key| String::from_utf8(readings.get(key).value()?.to_vec()).ok()
 }
 
 /// The value as the application reads it.

@@ -7,9 +7,8 @@ use backend_env::{Document, Reader};
 /// A reader that reads the key differently from the application today does not start to matter now.
 pub fn for_edit(document: &Document, key: &str) -> (Vec<Reader>, Vec<Reader>) {
     let application = document.read(key, Reader::PythonDotenv);
-    let is_new = document.get(key).is_none();
     let readers = Reader::ALL.iter().copied();
-    readers.partition(|reader| is_new || document.read(key, *reader) == application)
+    readers.partition(|reader| document.read(key, *reader) == application)
 }
 
 #[cfg(test)]
@@ -23,7 +22,9 @@ mod tests {
         assert!(readers.contains(&Reader::Compose) && left_out.is_empty());
         let (readers, left_out) = for_edit(&document, "B");
         assert!(!readers.contains(&Reader::Compose) && left_out == [Reader::Compose]);
-        let (_, left_out) = for_edit(&document, "NEW");
-        assert!(left_out.is_empty());
+        assert!(for_edit(&document, "NEW").1.is_empty());
+        // A file that Compose does not read at all.
+        let (readers, _) = for_edit(&Document::parse("A='x\n"), "NEW");
+        assert!(!readers.contains(&Reader::Compose));
     }
 }

@@ -81,6 +81,9 @@ pub struct KeySeen {
     /// Whether the value is empty.
     #[serde(default)]
     pub empty: bool,
+    /// A key that differs in case only, with its line: pydantic-settings takes both, and the last one counts.
+    #[serde(default)]
+    pub other_spelling: Option<(String, usize)>,
     /// Why the application gets no value although a line assigns one, where the rest of the file can be read.
     #[serde(default)]
     pub fault: Option<Fault>,
@@ -208,6 +211,10 @@ fn mapping(document: &Document, keys: &EnvMapping) -> MappingSeen {
             key: name.to_owned(),
             fault: lines.last().and_then(|line| fault(document, name, *line)),
             lines,
+            other_spelling: document
+                .entries()
+                .find(|entry| entry.key() != name && entry.key().eq_ignore_ascii_case(name))
+                .map(|entry| (entry.key().to_owned(), entry.line())),
             placeholder: value.as_deref().is_some_and(is_placeholder),
             empty: value.as_deref() == Some(""),
             value: if secret { None } else { value },

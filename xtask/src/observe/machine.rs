@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use backend_env::{Document, Reader};
+use backend_env::{Document, Environment, Reader};
 use infra::programs::{self, Manager, Program};
 use infra::python;
 use serde::{Deserialize, Serialize};
@@ -154,9 +154,10 @@ fn env_files(eyes: &Eyes<'_>, labeler: &LabelerSeen) -> Vec<EnvFileSeen> {
 /// Keys whose value a template leaves to be filled in.
 fn open_keys(document: &Document) -> Vec<String> {
     let keys: BTreeSet<&str> = document.entries().map(|entry| entry.key()).collect();
+    let readings = document.read_all(Reader::PythonDotenv, &Environment::empty());
     let open = keys.into_iter().filter(|key| {
-        let reading = document.read(key, Reader::PythonDotenv);
-        reading
+        readings
+            .get(key)
             .value()
             .and_then(|value| std::str::from_utf8(value).ok())
             .is_some_and(is_placeholder)

@@ -5,6 +5,7 @@ use backend_env::{Document, Reader, Reading, file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{Failure, Probe, World};
 use crate::config::Vault;
@@ -90,8 +91,45 @@ pub(super) fn verify(action: &Cutover, world: &World<'_>) -> Result<(), Failure>
                 env.path.display()
             )));
         }
+        if let Some(python) = &action.python {
+            read_back(env, python, world)?;
+        }
     }
     Ok(())
+}
+
+/// The application's own python-dotenv must read what was meant; the previous bytes come back when it does not.
+fn read_back(env: &EnvFile, python: &Path, world: &World<'_>) -> Result<(), Failure> {
+    let wanted = env.changes.iter().map(|change| {
+        let value = value(change, world.vault)?;
+        Ok((change.key.clone(), value))
+    });
+    let wanted: BTreeMap<String, String> = wanted.collect::<Result<_, Failure>>()?;
+    let misread = infra::python::misread_keys(&world.runner, python, &env.path, &wanted)?;
+    let Some(keys) = misread else {
+        world.progress.remark(&format!(
+            "{} was read back by this program's model of python-dotenv: the application's environment has none",
+            env.path.display()
+        ));
+        return Ok(());
+    };
+    if keys.is_empty() {
+        return Ok(());
+    }
+    match kept(env)? {
+        Some(before) => drop(file::open(&env.path)?.save(&Document::parse(before))?),
+        None => unmake(env, world)?,
+    }
+    Err(Failure::new(format!(
+        "the application would not read the new values of {} from {}: another line of the file sets them, in another spelling \
+         for example; the file has its previous bytes again",
+        keys.join(", "),
+        env.path.display()
+    ))
+    .hint(format!(
+        "cargo xtask env check {}",
+        infra::command::shell_path(&env.path)
+    )))
 }
 
 /// The previous bytes come back, unless somebody edited the file since.

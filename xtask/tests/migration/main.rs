@@ -31,6 +31,7 @@ mod late;
 mod left_out;
 mod onboarding;
 mod pull;
+mod read_back;
 mod refusals;
 mod releases;
 mod roles;

@@ -73,6 +73,21 @@ fn a_virtual_environment_without_alembic_is_named() {
 }
 
 #[test]
+fn a_key_in_another_case_that_the_application_would_read_is_refused() {
+    let ran = refused(
+        |copy| {
+            let mut text = copy.env_bytes();
+            text.extend_from_slice(b"\nlabeler_db_port=5435\n");
+            write(&copy.env_file(), text);
+        },
+        &[],
+    );
+    ran.ends(20)
+        .says("error[env.key-case]: labeler_db_port is set beside LABELER_DB_PORT")
+        .says("labeler_db_port\n");
+}
+
+#[test]
 fn a_taken_target_port_is_refused_and_the_process_named() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -3,7 +3,7 @@
 use backend_env::Document;
 use infra::command::shell_path;
 
-use super::{files, line, set, value};
+use super::{files, line, set, values};
 use crate::checks::{Case, Looked, NotLooked, error};
 use crate::model::Finding;
 use crate::model::secret_key::{is_secret_key, secret_part};
@@ -14,9 +14,10 @@ pub fn placeholders(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     for (file, document) in files {
         let mut seen = std::collections::BTreeSet::new();
+        let value = values(document);
         for entry in document.entries().filter(|entry| seen.insert(entry.key())) {
             let key = entry.key();
-            if value(document, key).is_some_and(|value| is_placeholder(&value)) {
+            if value(key).is_some_and(|value| is_placeholder(&value)) {
                 findings.push(
                     error(format!("{key} still has the template's value"))
                         .wanted("the real value")
@@ -84,8 +85,9 @@ pub fn example_secrets(case: &Case<'_>) -> Looked {
     let mut findings: Vec<Finding> = Vec::new();
     for file in all {
         let Ok(document) = &file.document else { continue };
+        let value = values(document);
         for entry in document.entries() {
-            let Some(value) = value(document, entry.key()) else {
+            let Some(value) = value(entry.key()) else {
                 continue;
             };
             // The development password stands in the platform's Compose file: it is no secret.

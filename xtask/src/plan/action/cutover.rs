@@ -18,6 +18,9 @@ pub struct Cutover {
     /// Sources of ours whose fence must still hold.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fences: Vec<Fence>,
+    /// The Python of the application's environment, which reads the files back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PathBuf>,
     /// The backup's folder, with the counters of writes.
     #[serde(default)]
     pub backup: PathBuf,

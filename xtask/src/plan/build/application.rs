@@ -91,6 +91,11 @@ impl Builder<'_> {
                 .filter(|fence| fence.external().is_none())
                 .cloned()
                 .collect(),
+            python: self
+                .seen
+                .labeler
+                .as_ref()
+                .and_then(|labeler| labeler.python.clone()),
             backup: self.folder.join("backup"),
         })
     }

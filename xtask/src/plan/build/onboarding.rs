@@ -193,6 +193,7 @@ impl SetUp<'_> {
             files,
             unchanged: Vec::new(),
             fences: Vec::new(),
+            python: None,
             backup: PathBuf::new(),
         }))
     }

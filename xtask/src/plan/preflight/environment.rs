@@ -74,6 +74,20 @@ fn env_file(case: &Case<'_>, file: &EnvSeen, findings: &mut Vec<Finding>) {
                     .at(&file.path, line),
                 );
             }
+            if let Some((other, at)) = &key.other_spelling {
+                findings.push(
+                    Finding::error(
+                        "env.key-case",
+                        format!(
+                            "{other} is set beside {}: pydantic-settings takes a key whatever its case, and the last line counts",
+                            key.key
+                        ),
+                    )
+                    .wanted("remove one of the two lines")
+                    .hint(format!("cargo xtask env unset {} {other}", shell_path(&file.path)))
+                    .at(&file.path, *at),
+                );
+            }
             if let Some(fault) = &key.fault {
                 findings.push(
                     Finding::error(

@@ -1,0 +1,63 @@
+//! After the cutover the application's own python-dotenv reads `.env` back.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::support::{Rehearsal, Workspace, folder, runner, write};
+
+/// The labeler's virtual environment.
+fn environment(workspace: &Workspace) -> PathBuf {
+    let path = workspace.text("labeler.virtual-environments.0");
+    workspace.labeler.join(path)
+}
+
+#[test]
+fn the_applications_own_reader_decides_whether_env_is_written() {
+    let mut rehearsal = Rehearsal::local("read-back");
+    let workspace = &mut rehearsal.workspace;
+    let python = infra::python::in_environment(&environment(workspace));
+
+    // What it really reads: of two spellings the last one counts, and no value is told.
+    let file = folder("read-back-file").join(".env");
+    write(&file, "A='x y'\nPORT=5432\nport=5435\n");
+    let wanted = [("A", "x y"), ("PORT", "5432"), ("MISSING", "")];
+    let wanted = wanted.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let misread = infra::python::misread_keys(&runner(), &python, &file, &BTreeMap::from(wanted)).unwrap();
+    assert_eq!(misread.unwrap(), ["MISSING", "PORT"]);
+
+    #[cfg(unix)]
+    disagrees(workspace, &python);
+}
+
+/// A migration whose application reads another port than the one that was written.
+#[cfg(unix)]
+fn disagrees(workspace: &mut Workspace, python: &std::path::Path) {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let real = environment(workspace);
+    let own = workspace.labeler.join("own-environment");
+    std::fs::create_dir_all(own.join("bin")).unwrap();
+    symlink(real.join("lib"), own.join("lib")).unwrap();
+    let stand_in = own.join("bin/python");
+    let python = python.display();
+    write(
+        &stand_in,
+        format!(
+            "#!{python}\nimport os, sys\nif any('dotenv_values' in word for word in sys.argv):\n    print('[\"LABELER_DB_PORT\"]')\n\
+             else:\n    os.execv('{python}', ['{python}'] + sys.argv[1:])\n"
+        ),
+    );
+    std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut list = toml_edit::Array::new();
+    list.push(own.display().to_string());
+    workspace.set("labeler.virtual-environments", list);
+    let before = workspace.env_bytes();
+
+    workspace
+        .xtask(&["migrate", "--yes"])
+        .ends(21)
+        .says("the application would not read the new values of LABELER_DB_PORT")
+        .says("the file has its previous bytes again");
+    assert!(workspace.env_bytes() == before);
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+}
