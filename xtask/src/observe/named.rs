@@ -129,25 +129,7 @@ impl<'a> Place<'a> {
         database: &Database,
     ) -> Named {
         let state = &source.state;
-        let proven = source.answers.as_ref().zip(source.server.as_ref());
-        let found = match state {
-            _ if let Some((answers, server)) = proven
-                && !answers.servers.is_empty() =>
-            {
-                let is_source = |(_, identity): &(String, Identity)| identity.is(server);
-                let same = answers.servers.iter().filter(|answer| is_source(answer)).count();
-                if same > 0 && same < answers.servers.len() {
-                    let addresses = answers.servers.iter().map(|(address, _)| address.clone());
-                    return Named::Several(addresses.collect());
-                }
-                same > 0
-            }
-            _ if let Some((answers, _)) = proven
-                && let Some(why) = &answers.silent
-                && answers.refused.is_none() =>
-            {
-                return Named::Silent(why.clone());
-            }
+        let by_port = match state {
             SourceState::Container(container) => self.is_container(container, database),
             SourceState::Cluster { cluster, port } => {
                 let serves = port.or_else(|| cluster.configured_port());
@@ -155,8 +137,31 @@ impl<'a> Place<'a> {
             }
             _ => false,
         };
+        let found = match source.answers.as_ref().zip(source.server.as_ref()) {
+            Some((answers, server)) if !answers.servers.is_empty() => {
+                let is_source = |(_, identity): &&(String, Identity)| identity.is(server);
+                let same = answers.servers.iter().filter(is_source).count();
+                if same > 0 && same < answers.servers.len() {
+                    let addresses = answers.servers.iter().map(|(address, _)| address.clone());
+                    return Named::Several(addresses.collect());
+                }
+                same > 0
+            }
+            Some((answers, _)) if answers.refused.is_none() => false,
+            _ => by_port,
+        };
+        let silent = source
+            .answers
+            .as_ref()
+            .filter(|answers| answers.servers.is_empty());
+        let silent = silent
+            .and_then(|answers| answers.silent.clone())
+            .map(Named::Silent);
         if found {
             return Named::Found;
+        }
+        if let Some(silent) = silent.clone().filter(|_| by_port) {
+            return silent;
         }
         let other = self.other(docker, state, settings, database);
         if other.is_some() {
@@ -164,6 +169,12 @@ impl<'a> Place<'a> {
         }
         if self.is_target(&settings.target, database) {
             return Named::Target;
+        }
+        // Of another machine nothing is expected.
+        if self.is_here(database)
+            && let Some(silent) = silent
+        {
+            return silent;
         }
         let may_be = match state {
             // Docker chooses a port anew at each start, and forgets it at the end.
@@ -367,6 +378,9 @@ mod tests {
         let both = ["address 0", "address 1"].map(str::to_owned).to_vec();
         check(&[same, other], None, "5435", Named::Several(both));
         check(&[], Some("refused"), "5435", Named::Silent("refused".to_owned()));
+        check(&[], Some("refused"), "5999", Named::Silent("refused".to_owned()));
+        // Edited by hand before the target is there.
+        check(&[], Some("refused"), "5432", Named::Target);
     }
 
     #[test]
