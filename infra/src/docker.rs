@@ -178,6 +178,24 @@ pub fn stop(name: &str) -> Cmd {
     Cmd::new(PROGRAM, format!("stop container {name}")).args(["stop", "-t", "120", name])
 }
 
+/// Asks PostgreSQL for a fast shutdown, as often as needed until the container has stopped or `limit` is over: a signal that comes
+/// while the container's entrypoint still prepares the start is lost.
+///
+/// # Errors
+/// Any [`CommandError`] of the last `docker stop`, which also ends what did not listen.
+pub fn stop_starting(runner: &Runner, name: &str, limit: Duration) -> Result<(), CommandError> {
+    let ask =
+        Cmd::new(PROGRAM, format!("ask {name} for a fast shutdown")).args(["kill", "--signal", "INT", name]);
+    let _ = crate::wait::watch(runner.interrupt(), limit, Duration::from_millis(500), || {
+        // It fails on a container that has stopped by itself.
+        let _ = runner.run(&ask);
+        container(runner, name)
+            .is_ok_and(|one| one.is_none_or(|one| !one.is_running()))
+            .then_some(())
+    });
+    runner.run(&stop(name)).map(drop)
+}
+
 /// `docker start`.
 pub fn start(name: &str) -> Cmd {
     Cmd::new(PROGRAM, format!("start container {name}")).args(["start", name])

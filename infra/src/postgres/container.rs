@@ -22,10 +22,15 @@ pub fn data_folder(container: &Container) -> String {
         .unwrap_or_else(|| DATA.to_owned())
 }
 
-/// The port inside the container, as the command line or else the environment says.
+/// The port inside the container, as the command line, the environment, or the only port that it publishes says.
 pub fn port(container: &Container) -> u16 {
     let said = argument(container, "-p", "port").or_else(|| container.variables.get("PGPORT").cloned());
-    said.and_then(|port| port.parse().ok()).unwrap_or(PORT)
+    let mut published = container.ports.iter().filter(|(_, hosts)| !hosts.is_empty());
+    let only = match (published.next(), published.next()) {
+        (Some((port, _)), None) => *port,
+        _ => PORT,
+    };
+    said.and_then(|port| port.parse().ok()).unwrap_or(only)
 }
 
 /// The last value that the command line gives a setting, in any of postgres's spellings: `-D x`, `-Dx`, `-c name=x`, `--name=x`.
@@ -279,6 +284,9 @@ mod tests {
             ("/b".to_owned(), 5503)
         );
         assert_eq!(of("-p 1 -cport=2"), ("/env".to_owned(), 2));
+        let configured =
+            container(|container| container.ports = [(5432, vec![]), (7777, vec![25_605])].into());
+        assert_eq!(port(&configured), 7777);
         let plain = container(|_| ());
         assert_eq!((data_folder(&plain), port(&plain)), (DATA.to_owned(), PORT));
     }

@@ -122,7 +122,7 @@ pub(crate) fn cmd_rollback(global: &Global, args: &RollbackArgs) -> anyhow::Resu
         going.ask_application();
         let ran = |step: &plan::PlannedStep| !matches!(&step.action, Action::Fence(fence) if !fence.ran());
         context.terminal.line(match plan.steps.iter().all(ran) {
-            true => "\nrolled back: every old database answers and holds what it held, .env names them",
+            true => "\nrolled back: every old database answers and holds all that it held, .env names them",
             false => "\nrolled back: .env and the old instances are as they were before the run; not all of them ran",
         });
         if newer == Newer::Unknown {

@@ -51,7 +51,7 @@ impl Exit {
         (
             Self::RolledBack,
             22,
-            "rolled back: every old database answers and holds what it held",
+            "rolled back: every old database answers and holds all that it held",
         ),
         (
             Self::RollbackIncomplete,

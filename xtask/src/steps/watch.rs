@@ -18,6 +18,9 @@ use crate::plan::{Action, PlannedStep};
 /// How often the engine is asked again for its events after the connection ended.
 const CONNECTIONS: u32 = 5;
 
+/// How long a container that was started may take for a fast shutdown before it is ended.
+const SHUTDOWN: Duration = Duration::from_secs(60);
+
 /// Watches the containers and volumes that a run fences, while its steps run.
 pub struct Watch<'a> {
     fences: Vec<&'a Fence>,
@@ -228,14 +231,11 @@ impl<'a> Watch<'a> {
             .args(["kill", &fence.reader_name()]);
         // It may have ended by itself, or not run yet.
         let _ = self.runner.run(&kill);
-        let stopped = self.runner.run(&docker::stop(name));
-        let stopped = match (stopped, &fence.fenced) {
-            (Ok(_), Fenced::Container { id, .. }) if *id == container.id => {
-                self.runner.run(&docker::set_restart(name, "no"))
-            }
-            (stopped, _) => stopped,
-        };
-        let now = match stopped {
+        if matches!(&fence.fenced, Fenced::Container { id, .. } if *id == container.id) {
+            // First: the engine must not start it again. That it could not be said shows when the container is started.
+            let _ = self.runner.run(&docker::set_restart(name, "no"));
+        }
+        let now = match docker::stop_starting(&self.runner, name, SHUTDOWN) {
             Ok(_) => "it was stopped again".to_owned(),
             Err(error) => format!("it could not be stopped again: {error}"),
         };

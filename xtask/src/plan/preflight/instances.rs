@@ -53,8 +53,14 @@ pub(super) fn sources(case: &Case<'_>, findings: &mut Vec<Finding>) {
             _ => {}
         }
         if let Some(problem) = &source.problem {
-            let finding = Finding::error(format!("source.{name}.unreachable"), problem.clone())
-                .wanted(format!("an answer from the instance that holds {name}"));
+            let finding = Finding::error(format!("source.{name}.unreachable"), problem.clone());
+            let finding = finding.wanted(match &source.state {
+                SourceState::Container(_) => format!(
+                    "an answer from the instance that holds {name}; set what was guessed wrong: databases.{name}.source.user, \
+                     .port or .data"
+                ),
+                _ => format!("an answer from the instance that holds {name}"),
+            });
             let endpoint = format!("databases.{name}.source");
             let hints = source.external.as_ref().map_or_else(Vec::new, |at| {
                 external::tls_hints(&endpoint, &at.host, at.port, problem)
