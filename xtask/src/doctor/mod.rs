@@ -138,6 +138,8 @@ pub struct OpenRun {
     pub run: String,
     /// Whether it is on its way back.
     pub going_back: bool,
+    /// The process that works on it, in its own words.
+    pub held_by: Option<String>,
     /// What decides, as lines to type.
     pub lines: Vec<String>,
 }

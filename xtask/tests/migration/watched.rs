@@ -159,6 +159,16 @@ fn a_run_in_the_middle_is_the_only_diagnosis_of_the_doctor() {
         .map(|problem| problem["id"].as_str().unwrap())
         .collect();
     assert_eq!(found, ["run-unfinished"], "{}", ran.all());
+    // While a process works on it, there is nothing to decide.
+    let held = std::fs::File::options()
+        .write(true)
+        .open(workspace.root.join(".xtask/lock"))
+        .unwrap();
+    held.lock().unwrap();
+    let busy = workspace.xtask(&["doctor"]);
+    assert!(busy.all().contains("is being worked on"), "{}", busy.all());
+    busy.never_says("--resume");
+    drop(held);
     workspace.xtask(&["rollback", "--yes"]).ends(22);
     workspace.xtask(&["doctor"]).never_says("run-unfinished");
 }

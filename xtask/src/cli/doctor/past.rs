@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::super::{Context, migrate, record};
 use crate::doctor::{OpenRun, Past};
-use crate::engine::{self, Entry, JournalEvent, StepState};
+use crate::engine::{self, Entry, JournalEvent, Lock, StepState};
 use crate::model::RunDir;
 use crate::plan::{Action, Plan};
 
@@ -41,6 +41,10 @@ pub(super) fn open(context: &Context) -> Option<OpenRun> {
     Some(OpenRun {
         run: run.id.to_string(),
         going_back: state.is_going_back(),
+        held_by: Lock::holder(&context.workspace.private())
+            .map(|held| held.0)
+            // `doctor --fix` holds the lock itself.
+            .filter(|who| !who.contains(&format!("process {},", std::process::id()))),
         lines: migrate::decisions(context, &run).ok()?,
     })
 }

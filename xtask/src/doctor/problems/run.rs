@@ -24,6 +24,10 @@ fn unfinished(case: &Case<'_>) -> Examined {
     let Some(open) = case.open else {
         return Ok(Vec::new());
     };
+    if let Some(who) = &open.held_by {
+        let found = Diagnosis::warning(&open.run, format!("run {} is being worked on: {who}", open.run));
+        return Ok(vec![found.wanted("wait until it ends")]);
+    }
     let what = match open.going_back {
         true => "is on its way back and did not get there",
         false => "is not finished",
