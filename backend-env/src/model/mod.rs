@@ -74,7 +74,7 @@ impl<'a> Scope<'a> {
         self.values.get(name).map(|(_, value)| value)
     }
 
-    /// The file first, as in python; `None` when neither has it.
+    /// Returns the value of the file before that of the environment, as python-dotenv does; `None` when neither sets it.
     fn file_first(&self, name: &[u8]) -> Option<Cow<'_, Val>> {
         if let Some(pinned) = self.pinned(name) {
             return Some(Cow::Owned(Val::Known(pinned.to_vec())));

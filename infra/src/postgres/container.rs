@@ -10,7 +10,7 @@ use crate::docker::{self, Container, Mount, Volume};
 
 /// Data folder of the official images before 18, and of every image that does not set `PGDATA`.
 pub const DATA: &str = "/var/lib/postgresql/data";
-/// Port that PostgreSQL serves unless it is told otherwise.
+/// PostgreSQL's default port.
 pub const PORT: u16 = 5432;
 /// Programs that with `-c` run a text: settings after it would not reach PostgreSQL.
 const SHELLS: [&str; 4] = ["sh", "bash", "ash", "dash"];

@@ -212,7 +212,7 @@ pub fn target_project(
     })
 }
 
-/// What our own Compose file is told, so that it starts the target that the settings name.
+/// Variables that make our own Compose file start the target that the settings name.
 fn unified_env(settings: &Settings) -> [(String, String); 5] {
     let (target, redis) = (&settings.target, &settings.redis);
     [

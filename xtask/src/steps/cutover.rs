@@ -105,31 +105,35 @@ fn read_back(env: &EnvFile, python: &Path, world: &World<'_>) -> Result<(), Fail
         Ok((change.key.clone(), value))
     });
     let wanted: BTreeMap<String, String> = wanted.collect::<Result<_, Failure>>()?;
-    let misread = infra::python::misread_keys(&world.runner, python, &env.path, &wanted)?;
-    let Some(keys) = misread else {
-        world.progress.remark(&format!(
-            "{} was read back by this program's model of python-dotenv: the application's environment has none",
+    let failure = match infra::python::misread_keys(&world.runner, python, &env.path, &wanted) {
+        Ok(None) => {
+            world.progress.remark(&format!(
+                "{} was read back by this program's model of python-dotenv: the application's environment has none",
+                env.path.display()
+            ));
+            return Ok(());
+        }
+        Ok(Some(keys)) if keys.is_empty() => return Ok(()),
+        Ok(Some(keys)) => Failure::new(format!(
+            "the application would not read the new values of {} from {}: another line of the file sets them, in another spelling \
+             for example",
+            keys.join(", "),
             env.path.display()
-        ));
-        return Ok(());
+        ))
+        .hint(format!(
+            "cargo xtask env check {}",
+            infra::command::shell_path(&env.path)
+        )),
+        Err(error) => Failure::from(error),
     };
-    if keys.is_empty() {
-        return Ok(());
-    }
     match kept(env)? {
         Some(before) => drop(file::open(&env.path)?.save(&Document::parse(before))?),
         None => unmake(env, world)?,
     }
-    Err(Failure::new(format!(
-        "the application would not read the new values of {} from {}: another line of the file sets them, in another spelling \
-         for example; the file has its previous bytes again",
-        keys.join(", "),
-        env.path.display()
-    ))
-    .hint(format!(
-        "cargo xtask env check {}",
-        infra::command::shell_path(&env.path)
-    )))
+    Err(Failure {
+        message: format!("{}\nthe file has its previous bytes again", failure.message),
+        ..failure
+    })
 }
 
 /// The previous bytes come back, unless somebody edited the file since.

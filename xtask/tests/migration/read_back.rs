@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use super::support::{Rehearsal, Workspace, folder, runner, write};
 
+/// What is said of a file that was put back.
+#[cfg(unix)]
+const RESTORED: &str = "the file has its previous bytes again";
+
 /// The labeler's virtual environment.
 fn environment(workspace: &Workspace) -> PathBuf {
     let path = workspace.text("labeler.virtual-environments.0");
@@ -17,7 +21,7 @@ fn the_applications_own_reader_decides_whether_env_is_written() {
     let workspace = &mut rehearsal.workspace;
     let python = infra::python::in_environment(&environment(workspace));
 
-    // What it really reads: of two spellings the last one counts, and no value is told.
+    // What it really reads: of two spellings the last one counts, and no value is printed.
     let file = folder("read-back-file").join(".env");
     write(&file, "A='x y'\nPORT=5432\nport=5435\n");
     let wanted = [("A", "x y"), ("PORT", "5432"), ("MISSING", "")];
@@ -40,24 +44,32 @@ fn disagrees(workspace: &mut Workspace, python: &std::path::Path) {
     symlink(real.join("lib"), own.join("lib")).unwrap();
     let stand_in = own.join("bin/python");
     let python = python.display();
-    write(
-        &stand_in,
-        format!(
-            "#!{python}\nimport os, sys\nif any('dotenv_values' in word for word in sys.argv):\n    print('[\"LABELER_DB_PORT\"]')\n\
-             else:\n    os.execv('{python}', ['{python}'] + sys.argv[1:])\n"
-        ),
-    );
-    std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let answers = |statement: &str| {
+        write(
+            &stand_in,
+            format!(
+                "#!{python}\nimport os, sys\nif any('dotenv_values' in word for word in sys.argv):\n    {statement}\n\
+                 else:\n    os.execv('{python}', ['{python}'] + sys.argv[1:])\n"
+            ),
+        );
+        std::fs::set_permissions(&stand_in, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
     let mut list = toml_edit::Array::new();
     list.push(own.display().to_string());
     workspace.set("labeler.virtual-environments", list);
     let before = workspace.env_bytes();
 
+    answers("sys.exit('the reader is broken')");
+    let broken = workspace.xtask(&["migrate", "--yes"]);
+    broken.ends(21).says("the reader is broken").says(RESTORED);
+    assert!(workspace.env_bytes() == before);
+
+    answers("print('[\"LABELER_DB_PORT\"]')");
     workspace
-        .xtask(&["migrate", "--yes"])
+        .xtask(&["migrate", "--resume"])
         .ends(21)
         .says("the application would not read the new values of LABELER_DB_PORT")
-        .says("the file has its previous bytes again");
+        .says(RESTORED);
     assert!(workspace.env_bytes() == before);
     workspace.xtask(&["rollback", "--yes"]).ends(22);
 }

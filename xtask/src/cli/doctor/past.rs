@@ -34,7 +34,7 @@ pub(super) fn past(context: &Context) -> BTreeMap<String, Past> {
     found
 }
 
-/// The run that is neither finished nor rolled back. One that cannot be read is told by [`past`].
+/// The run that is neither finished nor rolled back. [`past`] reports one that cannot be read.
 pub(super) fn open(context: &Context) -> Option<OpenRun> {
     let run = migrate::open_run(context).ok()??;
     let (_, state) = record::read(&run).ok()??;
