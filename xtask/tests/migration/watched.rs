@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use infra::{Interrupt, wait};
 
-use super::containers::{V2, ask_container, prepared, status};
+use super::containers::{Temporary, V2, ask_container, prepared, rehearsal_image, status};
 use super::killed_containers::migrate_and;
-use super::support::{Rehearsal, Workspace, docker, run, write};
+use super::support::{Rehearsal, Workspace, docker, run, runner, write};
 
 const COUNT: &str = "SELECT count(*) FROM annotations";
 
@@ -224,4 +224,27 @@ fn a_rollback_waits_for_a_target_in_the_middle_of_its_first_start() {
     docker(&["stop", &same_port]).ends(0);
     docker(&["start", &target]).ends(0);
     assert_eq!(ask_container(&target, "admin", "users", "SELECT 1"), "1");
+}
+
+#[test]
+#[ignore = "needs Docker"]
+fn a_server_that_is_still_in_its_entrypoint_hears_of_its_shutdown() {
+    // The first process of a container that is a shell ignores the signal of `docker stop`, and would be killed in the end.
+    let script = "sleep 2; exec docker-entrypoint.sh postgres";
+    let image = rehearsal_image();
+    let password = "POSTGRES_PASSWORD=devpass";
+    let starting = Temporary::start(
+        "entrypoint",
+        &["-e", password, "--entrypoint", "bash", &image, "-c", script],
+    );
+    let limit = Duration::from_secs(60);
+    infra::docker::stop_starting(&runner(), &starting.0, limit).unwrap();
+    let state = docker(&[
+        "inspect",
+        "--format",
+        "{{.State.Status}} {{.State.ExitCode}}",
+        &starting.0,
+    ]);
+    let code = state.ends(0).stdout.trim();
+    assert!(code.starts_with("exited") && code != "exited 137", "{code}");
 }
