@@ -113,8 +113,14 @@ fn place(range: &Range<usize>) -> String {
 }
 
 impl Document {
-    /// The difference from this document to `new`.
+    /// The difference from this document to `new`, with every value hidden.
     pub fn diff(&self, new: &Document) -> Diff {
+        self.diff_showing(new, &|_, _| false)
+    }
+
+    /// The same, but `shows` says of a key and its written value whether that value is shown: hosts, ports and names let a
+    /// person review a change. A comment behind it stays hidden.
+    pub fn diff_showing(&self, new: &Document, shows: &dyn Fn(&str, &[u8]) -> bool) -> Diff {
         let (old_lines, new_lines) = (lines(self), lines(new));
         let texts = |doc: &Document, lines: &[(Range<usize>, usize)]| -> Vec<Vec<u8>> {
             lines
@@ -131,6 +137,7 @@ impl Document {
             new_lines,
             old_values,
             new_values,
+            shows,
         };
         let hunks = hunks(&steps)
             .into_iter()
@@ -214,6 +221,7 @@ struct Sides<'a> {
     new_lines: Vec<(Range<usize>, usize)>,
     old_values: HashMap<&'a str, &'a [u8]>,
     new_values: HashMap<&'a str, &'a [u8]>,
+    shows: &'a dyn Fn(&str, &[u8]) -> bool,
 }
 
 impl Sides<'_> {
@@ -251,7 +259,7 @@ impl Sides<'_> {
         let ended = text.ends_with(b"\n");
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let span = span.start..span.start + text.len();
-        let masked = mask(doc, &doc.items[*index], &span, other, differs);
+        let masked = mask(doc, &doc.items[*index], &span, other, differs, self.shows);
         Line {
             sign,
             masked: visible(&masked),
@@ -268,6 +276,7 @@ fn mask(
     span: &Range<usize>,
     other: &HashMap<&str, &[u8]>,
     differs: &str,
+    shows: &dyn Fn(&str, &[u8]) -> bool,
 ) -> String {
     let text = |range: Range<usize>| {
         let start = range.start.clamp(span.start, span.end);
@@ -307,7 +316,9 @@ fn mask(
                 [quote @ (b'\'' | b'"'), .., last] if last == quote => char::from(*quote).to_string(),
                 _ => String::new(),
             };
-            if !value.is_empty() {
+            if shows(entry.key(), entry.written_value()) {
+                out.push_str(&text(value.clone()));
+            } else if !value.is_empty() {
                 if span.start <= value.start {
                     out.push_str(&quote);
                 }

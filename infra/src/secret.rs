@@ -1,7 +1,9 @@
 //! A value that cannot be printed or serialised by accident, and the redactor that finds one in foreign text.
 
+mod ordinary;
 mod quoted;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, RwLock};
 
@@ -59,6 +61,7 @@ impl<'de> serde::Deserialize<'de> for Secret {
 #[derive(Clone, Default)]
 pub struct Redactor {
     needles: Arc<RwLock<Vec<String>>>,
+    names: Arc<RwLock<BTreeSet<String>>>,
 }
 
 impl Redactor {
@@ -93,13 +96,32 @@ impl Redactor {
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
     }
 
-    /// Every secret that is known, in every spelling: for a runner that masks by itself.
+    /// Adds names of hosts, roles, databases, services and images: a secret that is spelled like one of them is hidden only where
+    /// a password stands.
+    pub fn add_names(&self, names: impl IntoIterator<Item = String>) {
+        let mut known = self
+            .names
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.extend(names);
+    }
+
+    fn is_ordinary(&self, needle: &str) -> bool {
+        let names = self
+            .names
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        ordinary::is_word(needle) || names.contains(needle)
+    }
+
+    /// Every secret that is known and is no ordinary word, in every spelling: for a runner that masks by itself.
     pub fn known(&self) -> Vec<Secret> {
         let needles = self
             .needles
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        needles.iter().map(Secret::new).collect()
+        let secrets = needles.iter().filter(|needle| !self.is_ordinary(needle));
+        secrets.map(Secret::new).collect()
     }
 
     /// The text with every known secret replaced by [`MASK`].
@@ -113,8 +135,10 @@ impl Redactor {
             if !out.contains(needle.as_str()) {
                 continue;
             }
-            out = if is_short(needle) {
-                replace_words(&out, needle)
+            out = if self.is_ordinary(needle) {
+                replace_where(&out, needle, ordinary::stands_as_a_secret)
+            } else if is_short(needle) {
+                replace_where(&out, needle, stands_alone)
             } else {
                 out.replace(needle.as_str(), MASK)
             };
@@ -133,15 +157,20 @@ fn is_short(needle: &str) -> bool {
     needle.len() < 4 && needle.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// Masks a short secret where it stands by itself, as every value does: between quotes, blanks or signs, at an end of the
-/// text, or behind an escape (`\n`, `%20`, a colour).
-fn replace_words(text: &str, needle: &str) -> String {
+/// Whether what stands between these two texts is no part of a word, as every value is: it is between quotes, blanks or signs, at
+/// an end of the text, or behind an escape (`\n`, `%20`, a colour).
+fn stands_alone(before: &str, after: &str) -> bool {
+    let begins = !before.ends_with(char::is_alphanumeric) || ends_with_escape(before);
+    begins && !after.starts_with(char::is_alphanumeric)
+}
+
+/// Masks a secret where the texts before and behind it say so.
+fn replace_where(text: &str, needle: &str, is_secret: fn(&str, &str) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = 0;
     for (at, _) in text.match_indices(needle) {
         let (before, after) = (&text[..at], &text[at + needle.len()..]);
-        let begins = !before.ends_with(char::is_alphanumeric) || ends_with_escape(before);
-        if begins && !after.starts_with(char::is_alphanumeric) {
+        if is_secret(before, after) {
             out.push_str(&text[rest..at]);
             out.push_str(MASK);
             rest = at + needle.len();
@@ -225,6 +254,34 @@ mod tests {
         redactor.add(&Secret::new("data"));
         redactor.add(&Secret::new("s,"));
         assert_eq!(redactor.redact("databases, x"), "***base*** x");
+    }
+
+    #[test]
+    fn c4_a_secret_that_is_a_name_elsewhere_is_hidden_where_a_password_stands_and_nowhere_else() {
+        let redactor = Redactor::default();
+        redactor.add_names(["app".to_owned()]);
+        redactor.add(&Secret::new("postgres"));
+        redactor.add(&Secret::new("app"));
+        for text in [
+            "target.image is postgres:16-alpine",
+            "role app of container mvp-postgres",
+            "the password of postgres is wrong",
+        ] {
+            assert_eq!(redactor.redact(text), text);
+        }
+        for (text, masked) in [
+            ("LABELER_DB_PASSWORD=postgres", "LABELER_DB_PASSWORD=***"),
+            ("DB_PASSWORD: \"app\"", "DB_PASSWORD: \"***\""),
+            (
+                "{\"password\":\"app\",\"user\":\"app\"}",
+                "{\"password\":\"***\",\"user\":\"app\"}",
+            ),
+            ("ALTER ROLE app PASSWORD 'app'", "ALTER ROLE app PASSWORD '***'"),
+            ("postgres://postgres:postgres@db", "postgres://postgres:***@db"),
+        ] {
+            assert_eq!(redactor.redact(text), masked);
+        }
+        assert!(redactor.known().is_empty());
     }
 
     #[test]

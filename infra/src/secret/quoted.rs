@@ -76,12 +76,15 @@ fn names_a_secret(text: &str) -> bool {
     if !assigned && named.len() == text.len() {
         return false;
     }
-    let Some(word) = word_before(named) else {
-        return false;
-    };
-    let word = word.to_lowercase();
+    word_before(named).is_some_and(|word| word.eq_ignore_ascii_case("connection"))
+        || ends_with_a_secret_name(named)
+}
+
+/// Whether the last word of a text is the name of a secret.
+pub(super) fn ends_with_a_secret_name(text: &str) -> bool {
+    let word = word_before(text).unwrap_or_default().to_lowercase();
     // Parsers of all kinds complain of an unexpected token.
-    word == "connection" || (word != "token" && WORDS.iter().any(|known| word.contains(known)))
+    word != "token" && WORDS.iter().any(|known| word.contains(known))
 }
 
 /// Hides a literal up to its closing quote, or all that is left. The answer starts behind it.

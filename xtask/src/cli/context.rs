@@ -50,6 +50,7 @@ impl Context {
         let environment = environment();
         let loaded = config::load(&workspace, &global.profile, &environment, &global.sets)?;
         let runner = Runner::new(interrupt);
+        runner.redactor().add_names(loaded.settings.names());
         let vault = Vault::load(&runner, &workspace, &loaded.settings, &environment)?;
         let color = match global.color.as_str() {
             "always" => Some(true),

@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 use super::output::{err_line, out, out_line};
 use super::{Ending, Global};
-use crate::model::{Exit, readers};
+use crate::model::{Exit, readers, secret_key};
 
 /// Env: read, change, compare and check .env files without losing a byte
 ///
@@ -107,7 +107,7 @@ pub(crate) fn cmd_env(global: &Global, args: &EnvArgs) -> anyhow::Result<Exit> {
         EnvCommand::Unset { file, key } => unset(file, key),
         EnvCommand::Diff { a, b } => {
             let (old, new) = (open(a)?.document(), open(b)?.document());
-            let diff = old.diff(&new);
+            let diff = secret_key::difference(&old, &new);
             out(diff.masked(&a.display().to_string(), &b.display().to_string()))?;
             Ok(if diff.is_empty() { Exit::Ok } else { Exit::Findings })
         }
@@ -172,7 +172,7 @@ fn set(path: &Path, assignments: &[(String, String)], dry_run: bool) -> anyhow::
         err_line(format_args!("note: {note}"));
     }
     let name = path.display().to_string();
-    out(before.diff(&after).masked(&name, &name))?;
+    out(secret_key::difference(&before, &after).masked(&name, &name))?;
     if dry_run {
         return Ok(Exit::Ok);
     }

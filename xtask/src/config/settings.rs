@@ -56,6 +56,35 @@ impl Settings {
         let found = databases.find(|(_, database)| container != self.target.container && old(database));
         found.map(|(name, _)| name.as_str())
     }
+
+    /// Names of hosts, roles, databases, services, containers and images. Messages are about them, so they stay readable also where
+    /// a password is spelled like one.
+    pub fn names(&self) -> Vec<String> {
+        let target = &self.target;
+        let of_target = [
+            &target.service,
+            &target.container,
+            &target.image,
+            &target.host,
+            &target.user,
+            &target.maintenance_database,
+        ];
+        let of_databases = self.databases.values().flat_map(|database| {
+            let source = &database.source;
+            let own = [
+                &database.name,
+                &database.login,
+                &source.user,
+                &source.database,
+                &source.image,
+            ];
+            own.into_iter().chain(&source.containers)
+        });
+        let names: Vec<&String> = of_target.into_iter().chain(of_databases).collect();
+        let parts = names.iter().flat_map(|name| name.split(['/', ':', '-']));
+        let all = parts.chain(names.iter().map(|name| name.as_str()));
+        all.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    }
 }
 
 /// `[labeler]`

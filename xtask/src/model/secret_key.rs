@@ -1,6 +1,8 @@
 //! Which keys of a `.env` file hold secrets, by their names and values. Only those of the databases are known by the
 //! settings; an application has others, and programs quote them when they complain.
 
+use backend_env::{Diff, Document};
+
 /// Words in a key that stand for a secret.
 const WORDS: [&str; 16] = [
     "PASSWORD",
@@ -111,9 +113,26 @@ fn passwords_in(value: &str) -> Vec<&str> {
     found
 }
 
+/// Ends of a key whose value a person needs to review a change, and which is no secret.
+const SHOWN: [&str; 9] = [
+    "HOST", "PORT", "USER", "USERNAME", "ROLE", "NAME", "DB", "DATABASE", "IMAGE",
+];
+
+/// The difference of two `.env` files as people may see it: hosts, ports, users and names are shown, other values are not.
+pub fn difference(old: &Document, new: &Document) -> Diff {
+    old.diff_showing(new, &|key, value| {
+        let value = String::from_utf8_lossy(value);
+        let upper = key.to_uppercase();
+        let named = upper.rsplit('_').next().is_some_and(|end| SHOWN.contains(&end));
+        named && !is_secret_key(key) && !is_address(&value) && secrets_of(key, &value).is_empty()
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{is_address, secret_part, secrets_of};
+    use backend_env::Document;
+
+    use super::{difference, is_address, secret_part, secrets_of};
 
     #[test]
     fn a_pasted_address_gives_its_password_away_in_every_form() {
@@ -149,6 +168,25 @@ mod tests {
         ] {
             assert!(secrets_of(key, value).is_empty(), "{key}");
         }
+    }
+
+    #[test]
+    fn c5_a_difference_shows_hosts_ports_and_users_and_hides_what_is_secret() {
+        let old = "DB_HOST=localhost\nDB_PORT=5435 # old s3cret\nDB_PASSWORD=s3cret-a\nDB_USER=\"app\"\nAPP_NAME=u:s3cret-c@h\n";
+        let new = "DB_HOST=localhost\nDB_PORT=5432 # old s3cret\nDB_PASSWORD=s3cret-b\nDB_USER='admin'\nAPP_NAME=u:s3cret-d@h\n";
+        let text = difference(&Document::parse(old.as_bytes()), &Document::parse(new.as_bytes()));
+        let text = text.masked("a", "b");
+        for line in [
+            " DB_HOST=localhost",
+            "-DB_PORT=5435 # <comment>",
+            "+DB_PORT=5432 # <comment>",
+            "-DB_PASSWORD=<old>",
+            "-DB_USER=\"app\"",
+            "+DB_USER='admin'",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line}: {text}");
+        }
+        assert!(!text.contains("s3cret"), "{text}");
     }
 
     #[test]

@@ -10,9 +10,9 @@ use infra::postgres::manifest::{DatabaseManifest, TableKind};
 use super::documents::RunDocument;
 use super::html::Tone;
 use crate::engine::{Entry, JournalEvent};
-use crate::model::RunDir;
 use crate::model::backup::DatabaseBackup;
 use crate::model::typed::typed;
+use crate::model::{RunDir, secret_key};
 use crate::plan::{Action, Plan};
 
 /// A run for the HTML and the Markdown report.
@@ -261,7 +261,7 @@ fn env_files(plan: &Plan) -> anyhow::Result<Vec<(String, String)>> {
             let now = Document::parse(read(&env.path)?);
             diffs.push((
                 env.path.display().to_string(),
-                before.diff(&now).masked("before", "now"),
+                secret_key::difference(&before, &now).masked("before", "now"),
             ));
         }
     }

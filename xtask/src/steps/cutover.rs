@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::{Failure, Probe, World};
 use crate::config::Vault;
-use crate::model::Finding;
+use crate::model::{Finding, secret_key};
 use crate::plan::action::{Cutover, EnvChange, EnvFile, EnvValue};
 
 /// State file: SHA-256 of each file after the cutover, so that going back can tell whether somebody edited it since.
@@ -240,8 +240,7 @@ fn edit(env: &EnvFile, world: &World<'_>) -> Result<Option<Edit>, Failure> {
         return Ok(None);
     }
     let written = infra::files::read_regular(&after_file(env)).unwrap_or(before);
-    let diff = Document::parse(written)
-        .diff(&Document::parse(now))
+    let diff = secret_key::difference(&Document::parse(written), &Document::parse(now))
         .masked("as the cutover wrote it", "now");
     Ok(Some(Edit {
         path: env.path.clone(),
@@ -275,7 +274,7 @@ pub fn preview(action: &Cutover, vault: &Vault) -> Result<String, Failure> {
         let mut after = before.clone();
         write_changes(env, &mut after, vault)?;
         let name = env.path.display().to_string();
-        text.push_str(&before.diff(&after).masked(&name, &name));
+        text.push_str(&secret_key::difference(&before, &after).masked(&name, &name));
     }
     Ok(text)
 }

@@ -74,7 +74,7 @@ fn a_bare_machine_is_made_ready_and_the_second_run_changes_nothing() {
         "-m venv",
         "init_database.py",
         "CREATE DATABASE",
-        "+PLATFORM_DB_PORT=<new>",
+        "+PLATFORM_DB_PORT=",
     ] {
         assert!(dry.stdout.contains(words), "{words}: {}", dry.all());
     }
