@@ -137,6 +137,13 @@ pub(crate) fn cmd_migrate(global: &Global, args: &MigrateArgs) -> anyhow::Result
     context.terminal.line(&format!(
         "clean up:  cargo xtask cleanup {run}   (when you are sure)"
     ));
+    for finding in document
+        .findings
+        .iter()
+        .filter(|one| one.id == observe::OLD_PLACE)
+    {
+        context.terminal.line(&finding.to_string());
+    }
     if let Some(rest) = &document.rest {
         for service in &rest.not_started {
             context.terminal.line(&format!("not started: {service}"));
@@ -165,6 +172,7 @@ pub(crate) fn migrate(context: &mut Context, args: &MigrateArgs) -> anyhow::Resu
         Outcome::Stopped { step, .. } => format!("stopped at {step}"),
     };
     care::audit(context, &run, &plan, &line, &ended)?;
+    let findings = with_old_names(findings, &plan);
     let mut document = describe(context, &run, &plan, &journal, findings)?;
     if let Outcome::Stopped { failure, .. } = &outcome {
         document.error = Some(failure.message.clone());
@@ -302,6 +310,19 @@ fn prepare(context: &mut Context, args: &MigrateArgs) -> anyhow::Result<(Vec<Fin
         .filter_map(|source| source.database.as_ref());
     let care = care::findings(context, &plan, sizes.map(|database| database.bytes).sum());
     Ok((findings.into_iter().chain(care).collect(), Some(plan)))
+}
+
+/// The findings, where those that name old places are what there is now.
+fn with_old_names(mut findings: Vec<Finding>, plan: &Plan) -> Vec<Finding> {
+    let cutovers = plan.steps.iter().filter_map(|step| match &step.action {
+        plan::Action::Cutover(cutover) => Some(&cutover.old_names),
+        _ => None,
+    });
+    for names in cutovers {
+        findings.retain(|finding| finding.id != observe::OLD_PLACE);
+        findings.extend(names.still_there());
+    }
+    findings
 }
 
 /// Whether a run of this profile has moved the databases and is in use.

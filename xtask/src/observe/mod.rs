@@ -12,6 +12,7 @@ mod kept_rows;
 mod live;
 mod machine;
 mod named;
+mod old_names;
 mod place;
 mod ports;
 mod repositories;
@@ -49,6 +50,7 @@ pub use live::{
 pub use machine::EnvironmentSeen;
 pub use machine::{EnvFileSeen, MachineSeen, look_at_machine};
 pub use named::{Named, NamedSeen};
+pub use old_names::{OLD_PLACE, OldNames};
 pub use ports::{Holder, holder};
 pub use repositories::{LabelerSeen, PlatformSeen, compose_sums, labeler as look_at_labeler};
 pub use sources::{ExternalSeen, SourceSeen, SourceState};
@@ -84,6 +86,9 @@ pub struct Observed {
     /// Who holds the ports that services of the platform's stack publish, beside the target's own.
     #[serde(default)]
     pub held_ports: BTreeMap<u16, Holder>,
+    /// What else may name the old places.
+    #[serde(default)]
+    pub old_names: OldNames,
     /// Free bytes where runs are kept.
     pub free_bytes: Option<u64>,
     /// Things that could not be looked at.
@@ -171,6 +176,14 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     let target = target::look(eyes, &docker, vault, &mut findings);
     let clients = clients::look(eyes, &docker, &sources, &target);
     let redis = target::redis(eyes, &docker);
+    let old_names = OldNames::of(
+        eyes.settings,
+        &env_files,
+        &sources,
+        labeler.as_ref(),
+        platform.as_ref(),
+    );
+    findings.extend(old_names.still_there());
     findings.extend(application::missing_program(eyes));
     let application = application::look(eyes, &docker, labeler.as_ref());
     let free_bytes = infra::disk::free_bytes(&eyes.workspace.runs());
@@ -185,6 +198,7 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
         redis,
         application,
         held_ports: BTreeMap::new(),
+        old_names,
         free_bytes,
         findings,
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::support::{Rehearsal, Workspace, folder, runner, write};
+use super::support::{Ran, Rehearsal, Workspace, folder, read_env, run, runner, with_env, write};
 
 /// What is said of a file that was put back.
 #[cfg(unix)]
@@ -72,4 +72,28 @@ fn disagrees(workspace: &mut Workspace, python: &std::path::Path) {
         .says(RESTORED);
     assert!(workspace.env_bytes() == before);
     workspace.xtask(&["rollback", "--yes"]).ends(22);
+}
+
+#[test]
+fn c1_what_still_names_an_old_place_is_told_before_the_plan_and_after_the_cutover() {
+    let rehearsal = Rehearsal::local("old-names");
+    let workspace = &rehearsal.workspace;
+    let port = read_env(&workspace.env_bytes(), "LABELER_DB_PORT");
+    let beside = workspace.env_file().with_file_name(".env.local");
+    let url = format!("LABELER_DATABASE_URL=postgresql://u:s3cret@localhost:{port}/labeler\n");
+    write(&beside, url);
+    let exported = [("LABELER_DB_PORT".to_owned(), port)];
+    let migrate = |args: &[&str]| run(with_env(workspace.cmd(args), &exported));
+    let told = |ran: &Ran| {
+        ran.says("LABELER_DATABASE_URL names the old place of labeler")
+            .says(".env.local:1")
+            .says("the exported variable LABELER_DB_PORT names the old place of labeler")
+            .never_says("s3cret");
+    };
+    let dry = migrate(&["migrate", "--dry-run"]);
+    told(dry.ends(0));
+    let done = migrate(&["migrate", "--yes"]);
+    told(done.ends(0));
+    let (_, after) = done.stderr.split_once("done and checked").unwrap();
+    assert!(after.contains("LABELER_DATABASE_URL"), "{after}");
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Fence;
 use crate::config::SecretName;
+use crate::observe::OldNames;
 
 /// The files to rewrite.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct Cutover {
     /// The Python of the application's environment, which reads the files back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub python: Option<PathBuf>,
+    /// What else may name the old places, which is looked for again after it.
+    #[serde(default)]
+    pub old_names: OldNames,
     /// The backup's folder, with the counters of writes.
     #[serde(default)]
     pub backup: PathBuf,

@@ -96,6 +96,7 @@ impl Builder<'_> {
                 .labeler
                 .as_ref()
                 .and_then(|labeler| labeler.python.clone()),
+            old_names: self.seen.old_names.clone(),
             backup: self.folder.join("backup"),
         })
     }

@@ -194,6 +194,7 @@ impl SetUp<'_> {
             unchanged: Vec::new(),
             fences: Vec::new(),
             python: None,
+            old_names: crate::observe::OldNames::default(),
             backup: PathBuf::new(),
         }))
     }
