@@ -65,6 +65,10 @@ const UNHURRIED: Range<u16> = 20_000..32_000;
 /// How many of them are tried before the operating system is asked.
 const ATTEMPTS: u32 = 200;
 
+/// Names the first one that is tried, counted from the start: worlds of tests that are made at the same time, and whose servers
+/// do not run yet, get different ports.
+pub const FROM: &str = "XTASK_PORTS_FROM";
+
 /// `count` different ports that were free on loopback a moment ago, and that nothing takes by chance.
 ///
 /// # Errors
@@ -72,9 +76,10 @@ const ATTEMPTS: u32 = 200;
 pub fn free(count: usize) -> io::Result<Vec<u16>> {
     // Two that ask at the same time do not try the same ones.
     let random = RandomState::new();
-    let candidate = |n| {
-        let port =
-            u64::from(UNHURRIED.start) + random.hash_one(n) % u64::from(UNHURRIED.end - UNHURRIED.start);
+    let from = std::env::var(FROM).ok().and_then(|from| from.parse::<u32>().ok());
+    let candidate = |n: u32| {
+        let number = from.map_or_else(|| random.hash_one(n), |from| u64::from(from.wrapping_add(n)));
+        let port = u64::from(UNHURRIED.start) + number % u64::from(UNHURRIED.end - UNHURRIED.start);
         u16::try_from(port).ok()
     };
     let closed = |port: &u16| !is_open("127.0.0.1", *port, Duration::from_millis(200));

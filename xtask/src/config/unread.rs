@@ -6,11 +6,12 @@ use super::{ConfigError, Settings};
 use crate::model::nearest;
 
 /// Variables of ours that are no settings.
-const OWN: [&str; 6] = [
+const OWN: [&str; 7] = [
     "XTASK_WORKSPACE",
     "XTASK_PG_BIN",
     "XTASK_CRASH_AFTER",
     "XTASK_CLOCK",
+    infra::ports::FROM,
     "XTASK_CI_LEFT_OUT",
     "XTASK_TEST_PG_BIN",
 ];

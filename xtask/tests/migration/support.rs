@@ -1,9 +1,10 @@
 //! A prepared rehearsal for one test or for several that only look, and the tool run in it.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::Duration;
 
 use backend_env::{Document, Reader, Reading};
@@ -94,8 +95,18 @@ pub fn xtask(workspace: &Path) -> Cmd {
         .filter_map(|(name, _)| name.into_string().ok())
         .filter(|name| name.starts_with("XTASK_") && name != "XTASK_PG_BIN" || name == "CARGO_MANIFEST_DIR")
         .fold(cmd, Cmd::env_remove)
+        .env(infra::ports::FROM, next_ports().to_string())
         // As a flag it would be in every line to type.
         .env("XTASK_WORKSPACE", workspace)
+}
+
+/// Where a command begins to look for ports: eight further on than the one before, from a random start.
+fn next_ports() -> u32 {
+    static NEXT: LazyLock<AtomicU32> = LazyLock::new(|| {
+        let start = RandomState::new().hash_one(0) % 12_000;
+        AtomicU32::new(u32::try_from(start).unwrap())
+    });
+    NEXT.fetch_add(8, Ordering::Relaxed)
 }
 
 /// A folder of this test, below `target`, that everybody may enter: PostgreSQL runs as another account under root.
