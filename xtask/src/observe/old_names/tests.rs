@@ -22,7 +22,7 @@ fn names(folder: &Path, own: &str) -> OldNames {
 fn found(files: &[(&str, &str)]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
-        std::fs::write(folder.path().join(name), text).unwrap();
+        infra::files::write_shared(&folder.path().join(name), text.as_bytes()).unwrap();
     }
     let findings = names(folder.path(), ".env").still_there();
     let mut found: Vec<String> = findings
