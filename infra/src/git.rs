@@ -53,23 +53,17 @@ pub fn head(runner: &Runner, checkout: &Path) -> Result<String, CommandError> {
     Ok(runner.run(&cmd)?.stdout_text().trim().to_owned())
 }
 
-/// The `.env` files of any folder that git tracks, relative to `checkout`. Empty when `checkout` is no git checkout.
+/// Which of these files git tracks, relative to `checkout`. Empty when `checkout` is no git checkout.
 ///
 /// # Errors
 /// Any [`CommandError`]: without an answer nobody may say that nothing is tracked.
-pub fn tracked_env_files(runner: &Runner, checkout: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    if !checkout.ancestors().any(|dir| dir.join(".git").exists()) {
+pub fn tracked(runner: &Runner, checkout: &Path, files: &[PathBuf]) -> Result<Vec<PathBuf>, CommandError> {
+    if files.is_empty() || !checkout.ancestors().any(|dir| dir.join(".git").exists()) {
         return Ok(Vec::new());
     }
-    let cmd = Cmd::new("git", "list the .env files that git tracks")
-        .args([
-            "ls-files",
-            "-z",
-            "--",
-            ":(glob)**/.env",
-            ":(glob)**/.env.*",
-            ":(glob)**/*.env",
-        ])
+    let cmd = Cmd::new("git", "ask git which .env files it tracks")
+        .args(["--literal-pathspecs", "ls-files", "-z", "--"])
+        .args(files)
         .cwd(checkout);
     let text = runner.run(&cmd)?.stdout_text();
     Ok(text

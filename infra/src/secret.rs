@@ -152,6 +152,11 @@ impl Redactor {
     }
 }
 
+/// Whether a password is an ordinary word, which samples and tutorials publish.
+pub fn is_ordinary(secret: &str) -> bool {
+    ordinary::is_word(secret)
+}
+
 /// Letters that half of all words hold: masked everywhere, they would leave nothing to read.
 fn is_short(needle: &str) -> bool {
     needle.len() < 4 && needle.bytes().all(|byte| byte.is_ascii_alphanumeric())

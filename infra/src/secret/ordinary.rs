@@ -4,7 +4,7 @@
 use super::quoted;
 
 /// Passwords that samples and tutorials publish, which are words of every message about PostgreSQL.
-const WORDS: [&str; 16] = [
+const WORDS: [&str; 21] = [
     "postgres",
     "postgresql",
     "password",
@@ -21,6 +21,11 @@ const WORDS: [&str; 16] = [
     "platform",
     "localhost",
     "docker",
+    "guest",
+    "minio",
+    "minioadmin",
+    "pass",
+    "mysecretpassword",
 ];
 
 /// Whether a secret of this spelling is a word that people read everywhere.

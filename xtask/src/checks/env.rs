@@ -34,19 +34,11 @@ pub(super) const CHECKS: &[Check] = &[
         run: keys,
     },
     Check {
-        id: "env.one-instance",
-        group: Group::Env,
-        meaning: "all databases are on one host and port",
-        why: "The old layout had three instances. A port that stayed behind points at a server that is gone, or at old data.",
-        fix: "`cargo xtask env set FILE KEY=PORT` with the target's port.",
-        run: place::one_instance,
-    },
-    Check {
         id: "env.target",
         group: Group::Env,
-        meaning: "that host and port are the target's",
-        why: "Three mappings that agree can still agree on the wrong server.",
-        fix: "`cargo xtask env set FILE KEY=VALUE`, or correct `[target]` in `infra/migration.toml`.",
+        meaning: "host and port of every database are the target's",
+        why: "The old layout had three instances. A port that stayed behind points at a server that is gone, or at old data.",
+        fix: "`cargo xtask migrate` moves the data and `.env` with it; when the data are there, `cargo xtask env set FILE KEY=VALUE`.",
         run: place::target,
     },
     Check {
@@ -139,20 +131,23 @@ fn shown(value: &str) -> &str {
     if is_address(value) { "a URL" } else { value }
 }
 
-/// The command that sets a key; `value` must not be a secret.
-fn set(path: &Path, key: &str, value: &str) -> String {
-    let assignment = format!("{key}={value}");
+/// The command that sets keys; no value may be a secret.
+fn set(path: &Path, keys: &[(&str, &str)]) -> String {
+    let assignments: Vec<String> = keys
+        .iter()
+        .map(|(key, value)| shell_word(&format!("{key}={value}")))
+        .collect();
     format!(
         "cargo xtask env set {} {}",
         shell_path(path),
-        shell_word(&assignment)
+        assignments.join(" ")
     )
 }
 
-/// What to type where a key should say something else. Before the data has moved, a changed `.env` would lead the
+/// What to type where keys should say something else. Before the data has moved, a changed `.env` would lead the
 /// application away from it.
-pub(super) fn advise(case: &Case<'_>, finding: Finding, path: &Path, key: &str, value: &str) -> Finding {
-    let set = set(path, key, value);
+pub(super) fn advise(case: &Case<'_>, finding: Finding, path: &Path, keys: &[(&str, &str)]) -> Finding {
+    let set = set(path, keys);
     if case.moved || is_template(path) {
         return finding.hint(set);
     }
@@ -189,45 +184,63 @@ fn readable(case: &Case<'_>) -> Looked {
 }
 
 fn keys(case: &Case<'_>) -> Looked {
+    let files = files(case, true)?;
+    let wanted: Vec<&str> = mappings(case)
+        .flat_map(|(_, _, mapping)| mapping.keys())
+        .collect();
+    let sets_any = |document: &Document| document.entries().any(|entry| wanted.contains(&entry.key()));
+    if !files.iter().any(|(_, document)| sets_any(document)) {
+        let why = "no .env file sets a key that the settings name under databases.NAME.env";
+        return Err(NotLooked::because(why));
+    }
     let mut findings = Vec::new();
-    for (file, document) in files(case, true)? {
-        for (name, _, mapping) in mappings(case) {
-            for key in mapping.keys() {
-                let lines: Vec<usize> = document
-                    .entries()
-                    .filter(|e| e.key() == key)
-                    .map(|e| e.line())
-                    .collect();
-                match lines.as_slice() {
-                    [] => findings.push(
-                        error(format!("{key} is not set"))
-                            .wanted(format!("it belongs to the {name} database"))
-                            .hint(set(&file.path, key, "VALUE"))
-                            .at(&file.path, 0),
-                    ),
-                    [_] => {}
-                    [.., last] => {
-                        let all: Vec<String> = lines.iter().map(ToString::to_string).collect();
-                        let text = format!("{key} is set on lines {}; the last one counts", all.join(", "));
-                        findings.push(warning(text).at(&file.path, *last));
-                    }
-                }
+    for (file, document) in files {
+        // A template elsewhere may be about something else.
+        if is_template(&file.path) && !sets_any(document) {
+            continue;
+        }
+        let (mut missing, mut twice) = (Vec::new(), Vec::new());
+        for key in &wanted {
+            let lines: Vec<usize> = document
+                .entries()
+                .filter(|e| e.key() == *key)
+                .map(|e| e.line())
+                .collect();
+            match lines.as_slice() {
+                [] => missing.push(*key),
+                [_] => {}
+                [.., last] => twice.push((*key, *last)),
             }
+        }
+        if !missing.is_empty() {
+            let keys: Vec<(&str, &str)> = missing.iter().map(|key| (*key, "VALUE")).collect();
+            let are = if keys.len() == 1 { "is" } else { "are" };
+            findings.push(
+                error(format!("{} {are} not set", missing.join(", ")))
+                    .hint(set(&file.path, &keys))
+                    .at(&file.path, 0),
+            );
+        }
+        if let Some((_, line)) = twice.first() {
+            let keys: Vec<&str> = twice.iter().map(|(key, _)| *key).collect();
+            let text = format!("{}: set more than once; the last line counts", keys.join(", "));
+            findings.push(warning(text).at(&file.path, *line));
         }
     }
     Ok(findings)
 }
 
+/// Only of the keys that the migration reads and sets: what other values mean is the application's business.
 fn readers_agree(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     for (file, document) in files(case, true)? {
         for disagreement in document.disagreements(Reader::ALL) {
             let Some(key) = disagreement.key() else { continue };
-            let ours = mappings(case).any(|(_, _, mapping)| mapping.keys().contains(&key));
-            let text = format!("readers differ: {disagreement}");
-            let finding = if ours { error(text) } else { warning(text) };
+            if !mappings(case).any(|(_, _, mapping)| mapping.keys().contains(&key)) {
+                continue;
+            }
             findings.push(
-                finding
+                error(format!("readers differ: {disagreement}"))
                     .hint(format!("cargo xtask env check {}", shell_path(&file.path)))
                     .at(&file.path, disagreement.line()),
             );

@@ -121,16 +121,26 @@ fn misled(case: &Case<'_>, name: &str, file: &EnvSeen, mapping: &MappingSeen) ->
         (&mapping.port, target.port.to_string(), port_number),
         (&mapping.name, real.to_owned(), str::to_owned),
     ];
-    let wrong = wanted.into_iter().filter_map(|(key, wanted, form)| {
-        let found = key.value.as_deref()?;
-        (form(found) != wanted).then(|| {
-            let finding = error(format!("{} is {found} instead of {wanted}", key.key))
-                .wanted(format!("{name} on the target"))
-                .at(&file.path, key.lines.last().copied().unwrap_or(0));
-            advise(case, finding, &file.path, &key.key, &wanted)
-        })
-    });
-    wrong.collect()
+    let wrong: Vec<_> = wanted
+        .into_iter()
+        .filter(|(key, wanted, form)| key.value.as_deref().is_some_and(|found| form(found) != *wanted))
+        .collect();
+    let Some((first, ..)) = wrong.first() else {
+        return Vec::new();
+    };
+    let said: Vec<String> = wrong
+        .iter()
+        .map(|(key, ..)| format!("{} is {}", key.key, key.value.as_deref().unwrap_or_default()))
+        .collect();
+    let place = format!("{}:{}, database {real}", target.host, target.port);
+    let finding = error(said.join(", "))
+        .wanted(format!("{place}: {name} on the target"))
+        .at(&file.path, first.lines.last().copied().unwrap_or(0));
+    let keys: Vec<(&str, &str)> = wrong
+        .iter()
+        .map(|(key, wanted, _)| (key.key.as_str(), wanted.as_str()))
+        .collect();
+    vec![advise(case, finding, &file.path, &keys)]
 }
 
 /// The command that sets a key; `-` reads the value from standard input.

@@ -72,13 +72,13 @@ mod tests {
 
     #[test]
     fn an_unknown_check_is_answered_with_the_nearest_name() {
-        let only = ["env.one-instanse".to_owned()];
+        let only = ["compose.one-instanse".to_owned()];
         let wanted = Selection {
             only: &only,
             skip: &[],
         };
         let error = select(Scope::Config, &wanted).err().unwrap();
-        assert_eq!(error.nearest.as_deref(), Some("env.one-instance"));
+        assert_eq!(error.nearest.as_deref(), Some("compose.one-instance"));
     }
 
     #[test]

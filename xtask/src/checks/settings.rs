@@ -38,6 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
         fix: "Correct `[redis]` in `infra/migration.toml`, or the Compose file.",
         run: redis,
     },
+    super::accept::CHECK,
 ];
 
 fn repositories(case: &Case<'_>) -> Looked {
@@ -134,7 +135,7 @@ pub(super) fn is_the_teams(case: &Case<'_>, setting: &str) -> bool {
 }
 
 /// Where a setting was given its value: a file's line, else the settings file as a whole.
-fn place(case: &Case<'_>, finding: Finding, setting: &str) -> Finding {
+pub(super) fn place(case: &Case<'_>, finding: Finding, setting: &str) -> Finding {
     match case.loaded.origins.get(setting).map(|(_, origin)| origin) {
         Some(Origin::File(file, line)) => finding.at(&case.root.join(file), *line),
         Some(Origin::Environment(_) | Origin::Flag) => finding,

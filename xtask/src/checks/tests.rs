@@ -80,7 +80,7 @@ fn without_checkouts_nothing_is_taken_for_passed() {
     assert_eq!(verdicts.0[0].outcome.word(), "warning");
     assert!(verdicts.0[1..].iter().all(|v| v.outcome.word() == "skipped"));
     // Only warnings would let a pipeline go on.
-    assert_eq!(verdicts.exit(), crate::model::Exit::Preconditions);
+    assert_eq!(verdicts.exit(false), crate::model::Exit::Preconditions);
     let only = super::Verdicts(
         verdicts
             .0
@@ -89,7 +89,7 @@ fn without_checkouts_nothing_is_taken_for_passed() {
             .cloned()
             .collect(),
     );
-    assert_eq!(only.exit(), crate::model::Exit::Preconditions);
+    assert_eq!(only.exit(false), crate::model::Exit::Preconditions);
     let why = only.undecided().unwrap();
     assert_eq!(
         why,
@@ -123,7 +123,8 @@ fn ten_planted_faults_are_found_with_file_and_line_in_every_form() {
     let planted = plant(&tree);
     assert!(planted.len() >= 10);
     let verdicts = tree.verdicts();
-    let json = crate::report::VerifyDocument::new(&verdicts, Scope::Config, "development", verdicts.exit());
+    let json =
+        crate::report::VerifyDocument::new(&verdicts, Scope::Config, "development", verdicts.exit(false));
     let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&json).unwrap()).unwrap();
     assert_eq!(json["schema_version"], 1);
     assert_eq!(json["exit"], 3);
@@ -168,7 +169,7 @@ fn the_clean_tree_makes_no_annotation_and_no_failure() {
             .all("failure")
             .is_empty()
     );
-    assert_eq!(verdicts.exit(), crate::model::Exit::Ok);
+    assert_eq!(verdicts.exit(false), crate::model::Exit::Ok);
 }
 
 /// The shell reads a hint as it stands, and a folder's blanks are part of its name.
@@ -200,9 +201,9 @@ fn a_url_as_a_host_is_named_and_its_password_shows_in_no_form() {
         &format!("PLATFORM_DB_HOST='{url}'"),
     );
     let (verdicts, redactor) = tree.looked();
-    let finding = verdicts.findings().find(|f| f.id == "env.one-instance").unwrap();
+    let finding = verdicts.findings().find(|f| f.id == "env.target").unwrap();
     assert!(
-        finding.found.starts_with("PLATFORM_DB_HOST is a URL, while"),
+        finding.found.starts_with("PLATFORM_DB_HOST is a URL"),
         "{finding}"
     );
     assert!(!format!("{:?}", verdicts.0.iter().map(|v| &v.outcome).collect::<Vec<_>>()).contains("Sup3r"));
@@ -244,7 +245,7 @@ fn before_the_data_moved_a_wrong_env_is_answered_with_the_migration() {
         tree.moved = moved;
         tree.edit(tree::ENV, "USER_DB_PORT=5432", "USER_DB_PORT=5433");
         let verdicts = tree.verdicts();
-        let finding = verdicts.findings().find(|f| f.id == "env.one-instance").unwrap();
+        let finding = verdicts.findings().find(|f| f.id == "env.target").unwrap();
         finding.hints.clone()
     };
     assert!(hints(true)[0].starts_with("cargo xtask env set "));
@@ -265,9 +266,7 @@ fn nobody_is_advised_to_set_the_port_of_an_old_instance() {
             tree.edit(tree::ENV, &format!("{key}=5432"), &format!("{key}={port}"));
         }
         let verdicts = tree.verdicts();
-        let places = verdicts
-            .findings()
-            .filter(|f| matches!(f.id.as_str(), "env.one-instance" | "env.target"));
+        let places = verdicts.findings().filter(|f| f.id == "env.target");
         let hints: Vec<String> = places.flat_map(|finding| finding.hints.clone()).collect();
         hints
     };
@@ -283,6 +282,7 @@ fn nobody_is_advised_to_set_the_port_of_an_old_instance() {
         assert!(!set.is_empty(), "{edits:?}: {hints:?}");
         for hint in set {
             assert!(hint.contains("_PORT=5432 "), "{edits:?}: {hint}");
+            assert!(!hint.contains("=544"), "{edits:?}: {hint}");
             assert!(hint.contains("only when the target holds the data"), "{hint}");
         }
         assert!(
@@ -297,22 +297,29 @@ fn one_host_and_one_port_have_many_spellings() {
     let tree = Tree::clean();
     tree.edit(tree::ENV, "USER_DB_HOST=localhost", "USER_DB_HOST=LOCALHOST");
     tree.edit(tree::ENV, "USER_DB_PORT=5432", "USER_DB_PORT=05432");
-    assert_eq!(tree.found("env.one-instance"), Vec::<String>::new());
     assert_eq!(tree.found("env.target"), Vec::<String>::new());
 }
 
 #[test]
-fn secrets_are_found_in_every_template_that_git_tracks() {
+fn a_secret_in_the_template_of_the_settings_is_found_and_published_passwords_are_none() {
     let tree = Tree::clean();
     let other = "mvp-vision-ai-labeler/frontend/.env.example";
-    tree.write(
-        other,
-        "DATABASE_URL=postgresql://u:hunter2@db/x\nDB_PASS=hunter2\nJWT_KEY=0f3a\nSENTRY_DSN=https://abc@o1.example/4\n\
-         ADMIN_PASSWORD=20240117\nSAFE_URL=postgresql://u:change_me@db/x\nDEV_URL=postgresql://u:devpass@db/x\nMAX=1\n",
-    );
-    let check = "env.example-secrets";
-    assert_eq!(tree.found(check), Vec::<String>::new(), "it is not tracked");
+    tree.write(other, "DB_PASS=hunter2\n");
     tree.track("frontend/.env.example");
+    let check = "env.example-secrets";
+    assert_eq!(tree.found(check), Vec::<String>::new(), "no setting names it");
+    tree.edit(
+        tree::PLATFORM_COMPOSE,
+        "services:\n",
+        "# PASSWORD: published-pw\nservices:\n",
+    );
+    tree.edit(
+        planted::EXAMPLE,
+        "S3_ACCESS_KEY=change_me",
+        "DATABASE_URL=postgresql://u:hunter2@db/x\nDB_PASS=hunter2\nJWT_KEY=0f3a\nSENTRY_DSN=https://abc@o1.example/4\n\
+         ADMIN_PASSWORD=20240117\nSAFE_URL=postgresql://u:change_me@db/x\nDEV_URL=postgresql://u:devpass@db/x\nMAX=1\n\
+         PLAIN_PASSWORD=postgres\nOTHER_PASSWORD=changethis\nPUBLISHED_PASSWORD=published-pw\nTOKEN_TYPE=bearer",
+    );
     let found = tree.found(check);
     let keys: Vec<&str> = found.iter().map(|one| one.split(' ').next().unwrap()).collect();
     assert_eq!(
@@ -324,6 +331,58 @@ fn secrets_are_found_in_every_template_that_git_tracks() {
             "SENTRY_DSN",
             "ADMIN_PASSWORD"
         ]
+    );
+}
+
+#[test]
+fn an_accepted_finding_is_a_note_with_its_reason_and_fails_nothing() {
+    let tree = Tree::clean();
+    tree.edit(ENV, "USER_DB_NAME=users", "USER_DB_NAME=people");
+    assert_eq!(tree.verdicts().exit(false), crate::model::Exit::Findings);
+    let settings = "workspace/infra/migration.toml";
+    let accept =
+        |id: &str| format!("accept = [{{ id = \"{id}\", file = \"backend/.env\", reason = \"as agreed\" }}]");
+    tree.edit(settings, "accept = []", &accept("env.names"));
+    let verdicts = tree.verdicts();
+    assert_eq!(verdicts.exit(true), crate::model::Exit::Ok);
+    let note = verdicts.findings().next().unwrap();
+    assert!(note.to_string().contains("as agreed"), "{note}");
+
+    tree.edit(settings, &accept("env.names"), &accept("env.name"));
+    assert_eq!(
+        tree.found("settings.accept"),
+        ["verify.accept names the check env.name, which there is not"]
+    );
+}
+
+#[test]
+fn c7_warnings_fail_nothing_unless_that_is_asked_for() {
+    let tree = Tree::clean();
+    tree.edit(ENV, "LABELER_DB_USER=admin", "LABELER_DB_USER=labeler_user");
+    assert_eq!(tree.verdicts().exit(false), crate::model::Exit::Ok);
+    assert_eq!(tree.verdicts().exit(true), crate::model::Exit::WarningsOnly);
+}
+
+#[test]
+fn c6_an_env_that_names_the_old_places_is_one_finding() {
+    let mut tree = Tree::clean();
+    tree.moved = false;
+    for (key, port) in [
+        ("PLATFORM_DB", "5440"),
+        ("USER_DB", "5433"),
+        ("LABELER_DB", "5435"),
+    ] {
+        tree.edit(ENV, &format!("{key}_PORT=5432"), &format!("{key}_PORT={port}"));
+        tree.edit(ENV, &format!("{key}_USER=admin"), &format!("{key}_USER=old"));
+    }
+    let verdicts = tree.verdicts();
+    let found: Vec<&str> = verdicts
+        .findings()
+        .map(|finding| finding.found.as_str())
+        .collect();
+    assert_eq!(
+        found,
+        ["LABELER_DB_PORT is 5435, PLATFORM_DB_PORT is 5440, USER_DB_PORT is 5433"]
     );
 }
 

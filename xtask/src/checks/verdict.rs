@@ -122,14 +122,14 @@ impl Verdicts {
         Some(format!("nothing could be checked: {}", reasons.join("; ")))
     }
 
-    /// The exit code they make.
-    pub fn exit(&self) -> Exit {
+    /// The exit code they make. Warnings are no failure, unless `deny_warnings` says so.
+    pub fn exit(&self, deny_warnings: bool) -> Exit {
         if self.undecided().is_some() {
             return Exit::Preconditions;
         }
         match crate::model::finding::worst(&self.findings().cloned().collect::<Vec<_>>()) {
             Some(Severity::Error) => Exit::Findings,
-            Some(Severity::Warning) => Exit::WarningsOnly,
+            Some(Severity::Warning) if deny_warnings => Exit::WarningsOnly,
             _ => Exit::Ok,
         }
     }

@@ -88,7 +88,7 @@ pub(crate) fn cmd_onboard(global: &Global, args: &OnboardArgs) -> anyhow::Result
     if context.runner.interrupt().is_set() {
         return Err(Ending::new(Exit::Interrupted, "interrupted").into());
     }
-    let exit = match (verdicts.exit(), plan.steps.is_empty()) {
+    let exit = match (verdicts.exit(false), plan.steps.is_empty()) {
         (Exit::Findings, _) => Exit::Findings,
         (Exit::Preconditions, _) => Exit::Preconditions,
         (_, true) => Exit::NothingToDo,

@@ -18,8 +18,8 @@ use crate::report;
 /// Verify: the guide's checklist and more, as named checks
 ///
 /// Scope `config` reads files only: no service, no Docker, no network; made for pre-merge pipelines. Each check has a
-/// section in docs/checks.md. Exit code 0: all passed; 3: findings; 10: only warnings; 20: no service is
-/// reachable, or nothing could be checked.
+/// section in docs/checks.md. Exit code 0: no errors; 3: findings; 10: only warnings, with --deny-warnings; 20: no
+/// service is reachable, or nothing could be checked.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct VerifyArgs {
     /// How much to look at
@@ -37,6 +37,9 @@ pub(crate) struct VerifyArgs {
     /// Not these checks or groups
     #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = Names::checks(), hide_possible_values = true)]
     skip: Vec<String>,
+    /// End with 10 when there are warnings and nothing worse
+    #[arg(long)]
+    deny_warnings: bool,
     /// Create, read and delete through the application's API what `application.write-probes` names; triggers and
     /// sequences keep a trace of it
     #[arg(long)]
@@ -84,7 +87,7 @@ pub(crate) fn cmd_verify(global: &Global, args: &VerifyArgs) -> anyhow::Result<E
     }
     let exit = match (args.scope, reachable) {
         (Scope::Databases, false) => Exit::Preconditions,
-        _ => verdicts.exit(),
+        _ => verdicts.exit(args.deny_warnings),
     };
     let github = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
     let repository = github.or_else(|| std::env::current_dir().ok());

@@ -39,6 +39,8 @@ pub struct Settings {
     pub storage: Storage,
     /// When a production run is expected.
     pub maintenance: Maintenance,
+    /// What `verify` leaves standing.
+    pub verify: Verify,
     /// Parallelism, memory and time limits.
     pub limits: Limits,
     /// Named variations; `--profile NAME` lays one over everything above.
@@ -85,6 +87,28 @@ impl Settings {
         let all = parts.chain(names.iter().map(|name| name.as_str()));
         all.filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
+}
+
+/// `[verify]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Verify {
+    /// Findings that stay as they are: `{ id = "env.keys", file = "backend/.env", reason = "..." }`. Each becomes a note; one that
+    /// matches nothing is reported.
+    pub accept: Vec<Accepted>,
+}
+
+/// A finding that the team accepts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accepted {
+    /// The check's id.
+    pub id: String,
+    /// The file of the finding, or the end of its path; empty for a finding without a file.
+    #[serde(default)]
+    pub file: PathBuf,
+    /// Why it is accepted.
+    pub reason: String,
 }
 
 /// `[labeler]`

@@ -44,6 +44,24 @@ pub fn is_secret_key(key: &str) -> bool {
     WORDS.iter().any(|word| key.contains(word)) || key.split('_').any(|part| PARTS.contains(&part))
 }
 
+/// Ends of a key whose value is about a secret and is none.
+const ABOUT: [&str; 8] = [
+    "_NAME",
+    "_TYPE",
+    "_FILE",
+    "_PATH",
+    "_ALGORITHM",
+    "_HEADER",
+    "_ENABLED",
+    "_ISSUER",
+];
+
+/// Whether a key's name holds a secret's word and says that its value is none: `TOKEN_TYPE`. Masking does not rely on it.
+pub fn is_about_a_secret(key: &str) -> bool {
+    let key = key.to_uppercase();
+    ABOUT.iter().any(|end| key.ends_with(end))
+}
+
 /// `TOKEN_EXPIRE_MINUTES=30` and `USE_PASSWORD=1` hold a secret's name and no secret; `ADMIN_PASSWORD=20240117` is one.
 fn is_number_or_switch(key: &str, value: &str) -> bool {
     let key = key.to_uppercase();

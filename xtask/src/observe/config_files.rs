@@ -7,7 +7,7 @@ use backend_env::Document;
 use infra::compose::file::{ComposeFile, Located, Service};
 use infra::compose::yaml::YamlError;
 
-use super::{Eyes, is_template, repositories};
+use super::{Eyes, repositories};
 
 /// What the files say.
 pub struct ConfigSeen {
@@ -19,10 +19,10 @@ pub struct ConfigSeen {
     pub env_files: Vec<EnvText>,
     /// Every template that is there.
     pub examples: Vec<EnvText>,
-    /// Templates elsewhere in the checkouts, which git tracks: nothing is known of their keys.
-    pub other_examples: Vec<EnvText>,
-    /// `.env` files under git's control, or why git does not say, one entry for each checkout.
-    pub tracked: Vec<Tracked>,
+    /// Those of the settings' `.env` files that git tracks, relative to the labeler's checkout, or why git does not say.
+    pub tracked: Result<Vec<PathBuf>, String>,
+    /// The text of the platform's Compose files: what it holds is published.
+    pub published: String,
     /// The labeler's Compose file.
     pub labeler_compose: Option<ComposeSeen>,
     /// The platform's Compose file.
@@ -39,14 +39,6 @@ pub struct EnvText {
     pub path: PathBuf,
     /// What it says, or why it cannot be read.
     pub document: Result<Document, String>,
-}
-
-/// What git tracks in a checkout.
-pub struct Tracked {
-    /// The checkout.
-    pub root: PathBuf,
-    /// The files, or why git does not say.
-    pub files: Result<Vec<PathBuf>, String>,
 }
 
 /// A Compose file, read or not.
@@ -123,15 +115,19 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
             alembic = Some(alembic_files(&backend, &settings.schema.versions));
         }
     }
-    let roots = labeler.iter().chain(&platform);
-    let tracked = roots.map(|root| Tracked {
-        root: root.clone(),
-        files: infra::git::tracked_env_files(eyes.runner, root).map_err(|error| error.to_string()),
+    let tracked = labeler.as_ref().map_or(Ok(Vec::new()), |root| {
+        infra::git::tracked(eyes.runner, root, &settings.labeler.env_files)
     });
-    let tracked: Vec<Tracked> = tracked.collect();
+    let compose_files = infrastructure.iter().flat_map(|dir| {
+        let file = repositories::first_file(dir, &settings.platform.compose_files);
+        let over = file.as_deref().and_then(infra::compose::override_of);
+        file.into_iter().chain(over)
+    });
     ConfigSeen {
-        other_examples: other_templates(&tracked, &examples),
-        tracked,
+        tracked: tracked.map_err(|error| error.to_string()),
+        published: compose_files
+            .filter_map(|file| std::fs::read_to_string(file).ok())
+            .collect(),
         env_files,
         examples,
         labeler_compose,
@@ -157,16 +153,6 @@ fn templates(root: &Path, setting: &Path) -> Vec<EnvText> {
         .filter(|path| path.exists())
         .map(env_text)
         .collect()
-}
-
-/// Templates that git tracks, beside those that are known already.
-fn other_templates(tracked: &[Tracked], known: &[EnvText]) -> Vec<EnvText> {
-    let all = tracked.iter().flat_map(|checkout| {
-        let files = checkout.files.iter().flatten().filter(|file| is_template(file));
-        files.map(|file| checkout.root.join(file))
-    });
-    let is_new = |path: &PathBuf| path.exists() && !known.iter().any(|one| one.path == *path);
-    all.filter(is_new).map(env_text).collect()
 }
 
 fn env_text(path: PathBuf) -> EnvText {

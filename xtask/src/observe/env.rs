@@ -256,16 +256,25 @@ fn text(document: &Document, key: &str) -> Option<String> {
     }
 }
 
+/// How values begin that templates of the field leave to be filled in.
+const PLACEHOLDERS: [&str; 9] = [
+    "change_me",
+    "changeme",
+    "change_this",
+    "changethis",
+    "replace_me",
+    "replaceme",
+    "replace_with",
+    "replace_this",
+    "your_",
+];
+
 /// Whether a template left this value to be filled in: `change_me`, `<your-password>`, `xxxxx`.
 pub fn is_placeholder(value: &str) -> bool {
     let lower = value.trim().to_lowercase().replace('-', "_");
-    lower.starts_with("change_me")
-        || lower.starts_with("changeme")
-        || lower.starts_with("replace_me")
-        || lower.starts_with("replaceme")
+    PLACEHOLDERS.iter().any(|start| lower.starts_with(start))
         || (lower.starts_with('<') && lower.ends_with('>'))
         || lower.contains("xxxxx")
-        || lower.starts_with("your_")
 }
 
 /// `.env.example`, `.env.sample`, `example.env` and the like are meant to be committed.

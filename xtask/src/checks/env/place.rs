@@ -1,10 +1,11 @@
 //! Which instance, database and role the mappings name.
 
-use std::collections::BTreeMap;
+use backend_env::Document;
 
 use super::{advise, files, line, mappings, shown, value};
-use crate::checks::{Case, Looked, error, settings, warning};
-use crate::observe::is_template;
+use crate::checks::{Case, Looked, error, settings};
+use crate::model::{Finding, Severity};
+use crate::observe::EnvText;
 
 /// `localhost`, `LOCALHOST` and `127.0.0.1` are one machine.
 pub fn host_name(host: &str) -> String {
@@ -20,88 +21,69 @@ pub fn port_number(port: &str) -> String {
         .map_or_else(|_| port.to_owned(), |port| port.to_string())
 }
 
-pub fn one_instance(case: &Case<'_>) -> Looked {
-    let mut findings = Vec::new();
-    let target = &case.settings().target;
-    let team = target_is_the_teams(case);
-    for (file, document) in files(case, true)? {
-        let hosts = mappings(case).filter_map(|(_, _, m)| Some((m.host.as_str(), value(document, &m.host)?)));
-        let hosts: Vec<(&str, String)> = hosts.map(|(key, host)| (key, host_name(&host))).collect();
-        let ports = mappings(case).filter_map(|(_, _, m)| Some((m.port.as_str(), value(document, &m.port)?)));
-        let ports: Vec<(&str, String)> = ports.map(|(key, port)| (key, port_number(&port))).collect();
-        for (values, own) in [(hosts, host_name(&target.host)), (ports, target.port.to_string())] {
-            let Some(usual) = usual(&values, &own) else {
-                continue;
-            };
-            let there = values.iter().filter(|(_, found)| *found == usual).count();
-            let others = match there + 1 == values.len() {
-                true => "the other databases are",
-                false => "another database is",
-            };
-            for (key, found) in values.iter().filter(|(_, found)| *found != usual) {
-                let finding = error(format!(
-                    "{key} is {}, while {others} on {}",
-                    shown(found),
-                    shown(&usual)
-                ))
-                .wanted("one instance for all databases")
-                .at(&file.path, line(document, key));
-                // Where most are may be an old instance: only the target is the place for all.
-                findings.push(match team || !is_template(&file.path) {
-                    true => advise(case, finding, &file.path, key, &own),
-                    false => finding,
-                });
-            }
-        }
-    }
-    Ok(findings)
-}
-
-/// The target's value if anyone has it, and else the one that most mappings have.
-fn usual(values: &[(&str, String)], own: &str) -> Option<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, value) in values {
-        *counts.entry(value).or_default() += 1;
-    }
-    let best = counts
-        .iter()
-        .max_by_key(|(value, count)| (**value == own, **count));
-    best.map(|(value, _)| (*value).to_owned())
-}
-
-/// A template holds the team's port; a machine that moved its own says nothing of it.
+/// A template holds the team's place; a machine that moved its own says nothing of it.
 fn target_is_the_teams(case: &Case<'_>) -> bool {
     ["target.host", "target.port"]
         .iter()
         .all(|setting| settings::is_the_teams(case, setting))
 }
 
-pub fn target(case: &Case<'_>) -> Looked {
-    let mut findings = Vec::new();
+/// A key that says something else than it should, and what it should say.
+struct Wrong<'a> {
+    key: &'a str,
+    found: String,
+    wanted: String,
+}
+
+/// The one finding of a file: all of them have one cause.
+fn finding(
+    case: &Case<'_>,
+    file: &EnvText,
+    document: &Document,
+    wrong: &[Wrong<'_>],
+    wanted: String,
+) -> Finding {
+    let said: Vec<String> = wrong
+        .iter()
+        .map(|one| format!("{} is {}", one.key, shown(&one.found)))
+        .collect();
+    let finding = error(said.join(", "))
+        .wanted(wanted)
+        .at(&file.path, line(document, wrong[0].key));
+    let keys: Vec<(&str, &str)> = wrong.iter().map(|one| (one.key, one.wanted.as_str())).collect();
+    advise(case, finding, &file.path, &keys)
+}
+
+/// Hosts and ports that are not the target's.
+fn misplaced<'a>(case: &Case<'a>, document: &Document) -> Vec<Wrong<'a>> {
     let target = &case.settings().target;
-    let team = target_is_the_teams(case);
-    for (file, document) in files(case, team)? {
-        let value = |key: &str| value(document, key);
-        let hosts =
-            mappings(case).filter_map(|(_, _, m)| Some((m.host.as_str(), host_name(&value(&m.host)?))));
-        let ports =
-            mappings(case).filter_map(|(_, _, m)| Some((m.port.as_str(), port_number(&value(&m.port)?))));
-        for (values, wanted) in [
-            (hosts.collect::<Vec<(&str, String)>>(), &host_name(&target.host)),
-            (ports.collect(), &target.port.to_string()),
-        ] {
-            // One that stayed behind is the business of `env.one-instance`; this is about all of them.
-            let Some(usual) = usual(&values, wanted).filter(|usual| usual != wanted) else {
-                continue;
-            };
-            if let Some((key, _)) = values.iter().find(|(_, value)| *value == usual) {
-                let finding = error(format!(
-                    "{key} is {}, and the target is on {wanted}",
-                    shown(&usual)
-                ))
-                .at(&file.path, line(document, key));
-                findings.push(advise(case, finding, &file.path, key, wanted));
-            }
+    let (host, port) = (host_name(&target.host), target.port.to_string());
+    let mut wrong = Vec::new();
+    for (_, _, mapping) in mappings(case) {
+        let places = [
+            (&mapping.host, host_name as fn(&str) -> String, &host),
+            (&mapping.port, port_number, &port),
+        ];
+        for (key, spelled, wanted) in places {
+            let found = value(document, key).map(|found| spelled(&found));
+            wrong.extend(found.filter(|found| found != wanted).map(|found| Wrong {
+                key,
+                found,
+                wanted: wanted.clone(),
+            }));
+        }
+    }
+    wrong
+}
+
+pub fn target(case: &Case<'_>) -> Looked {
+    let target = &case.settings().target;
+    let mut findings = Vec::new();
+    for (file, document) in files(case, target_is_the_teams(case))? {
+        let wrong = misplaced(case, document);
+        if !wrong.is_empty() {
+            let wanted = format!("{}:{}, the target, for all databases", target.host, target.port);
+            findings.push(finding(case, file, document, &wrong, wanted));
         }
     }
     Ok(findings)
@@ -110,17 +92,19 @@ pub fn target(case: &Case<'_>) -> Looked {
 pub fn names(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     for (file, document) in files(case, true)? {
-        for (_, wanted, mapping) in mappings(case) {
-            let Some(found) = value(document, &mapping.name).filter(|found| found != wanted) else {
-                continue;
-            };
-            let finding = error(format!(
-                "{} is {} instead of {wanted}",
-                mapping.name,
-                shown(&found)
-            ))
-            .at(&file.path, line(document, &mapping.name));
-            findings.push(advise(case, finding, &file.path, &mapping.name, wanted));
+        let wrong: Vec<Wrong<'_>> = mappings(case)
+            .filter_map(|(_, wanted, mapping)| {
+                let found = value(document, &mapping.name).filter(|found| found != wanted)?;
+                Some(Wrong {
+                    key: &mapping.name,
+                    found,
+                    wanted: wanted.to_owned(),
+                })
+            })
+            .collect();
+        if !wrong.is_empty() {
+            let wanted: Vec<&str> = wrong.iter().map(|one| one.wanted.as_str()).collect();
+            findings.push(finding(case, file, document, &wrong, wanted.join(", ")));
         }
     }
     Ok(findings)
@@ -129,25 +113,30 @@ pub fn names(case: &Case<'_>) -> Looked {
 pub fn roles(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
     for (file, document) in files(case, true)? {
+        // Where it names another server, `env.target` says so, and the role belongs to that server.
+        if !misplaced(case, document).is_empty() {
+            continue;
+        }
+        let mut wrong = Vec::new();
         for (name, database) in &case.settings().databases {
             let (mapping, wanted) = (&database.env, database.login_on(&case.settings().target));
-            let Some(found) = value(document, &mapping.user).filter(|found| found != wanted) else {
-                continue;
-            };
-            if was_made(case, name, &found) {
-                continue;
-            }
-            let finding = warning(format!(
-                "{} is {}, and its role on the target is {wanted}",
-                mapping.user,
-                shown(&found)
-            ))
-            .wanted(format!(
-                "{wanted}, or a role {} that was made on the target",
-                shown(&found)
-            ))
-            .at(&file.path, line(document, &mapping.user));
-            findings.push(advise(case, finding, &file.path, &mapping.user, wanted));
+            let found = value(document, &mapping.user).filter(|found| found != wanted);
+            wrong.extend(
+                found
+                    .filter(|found| !was_made(case, name, found))
+                    .map(|found| Wrong {
+                        key: &mapping.user,
+                        found,
+                        wanted: wanted.to_owned(),
+                    }),
+            );
+        }
+        if !wrong.is_empty() {
+            let wanted = format!("{}, or a role that was made on the target", wrong[0].wanted);
+            findings.push(Finding {
+                severity: Severity::Warning,
+                ..finding(case, file, document, &wrong, wanted)
+            });
         }
     }
     Ok(findings)

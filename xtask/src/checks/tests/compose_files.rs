@@ -54,7 +54,7 @@ fn two_redis_on_one_port_are_a_warning() {
         "PLATFORM_REDIS_PORT:-6380",
         "PLATFORM_REDIS_PORT:-6379",
     );
-    assert_eq!(tree.verdicts().exit(), crate::model::Exit::WarningsOnly);
+    assert_eq!(tree.verdicts().exit(true), crate::model::Exit::WarningsOnly);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_server_in_another_compose_file_of_the_folder_is_told() {
         &format!("{PLATFORM}/compose.yml"),
         "services:\n  one:\n    image: postgres:17\n",
     );
-    assert_eq!(tree.verdicts().exit(), crate::model::Exit::WarningsOnly);
+    assert_eq!(tree.verdicts().exit(true), crate::model::Exit::WarningsOnly);
     assert_eq!(
         tree.found("compose.no-old-instances"),
         ["compose.yaml has PostgreSQL service old as well"]

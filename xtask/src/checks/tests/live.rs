@@ -405,12 +405,12 @@ const FAULTS: &[Fault] = &[
     (
         "privileges.application",
         |w| misled(w, "5432", "labeller"),
-        "LABELER_DB_NAME is labeller instead of labeler",
+        "LABELER_DB_NAME is labeller",
     ),
     (
         "privileges.application",
         |w| misled(w, "5435", "labeler"),
-        "LABELER_DB_PORT is 5435 instead of 5432",
+        "LABELER_DB_PORT is 5435",
     ),
     (
         "privileges.read-only",

@@ -68,6 +68,18 @@ pub(super) const FAULTS: &[Fault] = &[
         true
     ),
     fault!(
+        "settings.accept",
+        |t| t.edit(
+            SETTINGS,
+            "accept = []",
+            "accept = [{ id = \"env.names\", file = \"backend/.env\", reason = \"x\" }]"
+        ),
+        "nothing is found of what verify.accept names: env.names in backend/.env",
+        SETTINGS,
+        "accept = [{",
+        false
+    ),
+    fault!(
         "env.readable",
         |t| t.edit(ROOT_EXAMPLE, "REDIS_URL=redis", "REDIS_URL='redis"),
         "gives up on the file",
@@ -84,29 +96,17 @@ pub(super) const FAULTS: &[Fault] = &[
         false
     ),
     fault!(
-        "env.one-instance",
+        "env.target",
         |t| t.edit(ENV, "USER_DB_PORT=5432", "USER_DB_PORT=5433"),
-        "USER_DB_PORT is 5433, while the other databases are on 5432",
+        "USER_DB_PORT is 5433",
         ENV,
         "USER_DB_PORT",
         true
     ),
     fault!(
-        "env.target",
-        |t| {
-            for key in ["PLATFORM_DB_PORT", "USER_DB_PORT", "LABELER_DB_PORT"] {
-                t.edit(EXAMPLE, &format!("{key}=5432"), &format!("{key}=5440"));
-            }
-        },
-        "5440, and the target is on 5432",
-        EXAMPLE,
-        "LABELER_DB_PORT",
-        false
-    ),
-    fault!(
         "env.names",
         |t| t.edit(EXAMPLE, "LABELER_DB_NAME=labeler", "LABELER_DB_NAME=platform"),
-        "LABELER_DB_NAME is platform instead of labeler",
+        "LABELER_DB_NAME is platform",
         EXAMPLE,
         "LABELER_DB_NAME",
         true

@@ -47,7 +47,6 @@ pub(super) fn cmd_check(args: &CheckArgs) -> anyhow::Result<Exit> {
     }
     Ok(match worst(&findings) {
         Some(Severity::Error) => Exit::Findings,
-        Some(Severity::Warning) => Exit::WarningsOnly,
         _ => Exit::Ok,
     })
 }
