@@ -7,32 +7,22 @@ use std::str::FromStr;
 /// A program that reads `.env` files, in the version whose behaviour is modelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reader {
-    /// python-dotenv from 1.2.3 on (run: 1.2.4); pydantic-settings reads through it.
+    /// python-dotenv from 1.2.3 on (run: 1.2.4); pydantic-settings reads through it. What is written is read back by older ones
+    /// and by docker-compose 1.29 as well, which reads through one (run: 1.0.0).
     PythonDotenv,
-    /// python-dotenv before 1.2.3 (run: 1.2.1).
-    PythonDotenv12x,
     /// Docker Compose v2 (compose-go 2).
     Compose,
-    /// docker-compose 1.29: python-dotenv of its time, which skips a byte order mark here.
-    ComposeV1,
 }
 
 impl Reader {
     /// Every reader that is modelled.
-    pub const ALL: &'static [Reader] = &[
-        Reader::PythonDotenv,
-        Reader::PythonDotenv12x,
-        Reader::Compose,
-        Reader::ComposeV1,
-    ];
+    pub const ALL: &'static [Reader] = &[Reader::PythonDotenv, Reader::Compose];
 
     /// The name on the command line and in messages.
     pub fn name(self) -> &'static str {
         match self {
             Reader::PythonDotenv => "python-dotenv",
-            Reader::PythonDotenv12x => "python-dotenv-before-1.2.3",
             Reader::Compose => "compose",
-            Reader::ComposeV1 => "compose-v1",
         }
     }
 }

@@ -5,7 +5,7 @@
 use backend_env::{Conflict, Document, Place, Reader, Reason};
 
 const ALL: &[Reader] = Reader::ALL;
-const PYTHON: &[Reader] = &[Reader::PythonDotenv, Reader::PythonDotenv12x];
+const PYTHON: &[Reader] = &[Reader::PythonDotenv];
 
 #[track_caller]
 fn check(before: &str, after: &str, edit: impl FnOnce(&mut Document) -> Result<backend_env::Edit, Conflict>) {
@@ -69,7 +69,7 @@ fn set_changes_the_bytes_of_the_value_only() {
 
 #[test]
 fn set_keeps_crlf_bom_and_spacing_where_the_readers_can_live_with_it() {
-    let readers = &[Reader::PythonDotenv, Reader::Compose, Reader::ComposeV1];
+    let readers = &[Reader::PythonDotenv, Reader::Compose];
     check("A = \"x\"\r\nB=2\r\n", "A = \"y\"\r\nB=2\r\n", |d| {
         d.set("A", "y", readers)
     });
@@ -186,7 +186,7 @@ fn what_cannot_be_written_for_all_names_the_readers() {
     assert_eq!(*impossible.reason(), Reason::NoSpelling);
     assert_eq!(
         conflict("A=x\n", |d| d.set("A", "${X}", ALL)).readers(),
-        [Reader::PythonDotenv, Reader::PythonDotenv12x, Reader::ComposeV1]
+        [Reader::PythonDotenv]
     );
     assert_eq!(
         *conflict("A=x\n", |d| d.set("A", "a\rb", ALL)).reason(),

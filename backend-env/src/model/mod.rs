@@ -20,9 +20,7 @@ use crate::reading::{Found, Reading, Readings};
 pub(crate) fn read(bytes: &[u8], reader: Reader, environment: &Environment, pin: Option<&str>) -> Readings {
     let scope = Scope::new(environment, pin, bytes.len());
     match reader {
-        Reader::PythonDotenv => python::read(bytes, python::Dialect::V123, reader, scope),
-        Reader::PythonDotenv12x => python::read(bytes, python::Dialect::V121, reader, scope),
-        Reader::ComposeV1 => python::read(bytes, python::Dialect::ComposeV1, reader, scope),
+        Reader::PythonDotenv => python::read(bytes, reader, scope),
         Reader::Compose => compose::read(bytes, reader, scope),
     }
 }

@@ -1,5 +1,4 @@
-//! python-dotenv, after `parser.py`, `variables.py` and `main.py` of 1.2.1 and 1.2.4, and docker-compose 1.29,
-//! which reads through it with the codec `utf-8-sig`.
+//! python-dotenv, after `parser.py`, `variables.py` and `main.py` of 1.2.4.
 //!
 //! Python opens the file with universal newlines, so CR and CRLF arrive as LF. The scanner works on the file as
 //! it is, takes both for a line end, and translates only inside quotes.
@@ -8,27 +7,16 @@ use super::{Lines, Scope, Val, invalid_line};
 use crate::reader::Reader;
 use crate::reading::Readings;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
-    V123,
-    V121,
-    ComposeV1,
-}
-
 const SKIPPED: &str = "the statement cannot be parsed and is skipped";
 
-pub(super) fn read(bytes: &[u8], dialect: Dialect, reader: Reader, mut scope: Scope<'_>) -> Readings {
+pub(super) fn read(bytes: &[u8], reader: Reader, mut scope: Scope<'_>) -> Readings {
     let mut readings = Readings::new(reader);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => return readings.reject(invalid_line(bytes, error), "the file is not UTF-8"),
     };
-    let mut parser = Parser {
-        text,
-        pos: 0,
-        dialect,
-    };
-    if dialect != Dialect::V121 && text.starts_with('\u{feff}') {
+    let mut parser = Parser { text, pos: 0 };
+    if text.starts_with('\u{feff}') {
         parser.pos = '\u{feff}'.len_utf8();
     }
     let mut lines = Lines::new(bytes);
@@ -70,7 +58,6 @@ fn is_blank(c: char) -> bool {
 struct Parser<'a> {
     text: &'a str,
     pos: usize,
-    dialect: Dialect,
 }
 
 type Binding = Option<(String, Option<String>)>;
@@ -116,7 +103,7 @@ impl<'a> Parser<'a> {
         if self.peek() == Some('=') {
             self.pos += 1;
             let blanks = self.skip(is_blank);
-            let comment = self.dialect == Dialect::V123 && !blanks.is_empty() && self.peek() == Some('#');
+            let comment = !blanks.is_empty() && self.peek() == Some('#');
             value = Some(if comment { String::new() } else { self.value()? });
         }
         self.skip(is_blank);
@@ -154,10 +141,7 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Some(quote @ ('\'' | '"')) => {
                 let start = self.pos + 1;
-                let close = match self.dialect {
-                    Dialect::V123 => closing(self.text.as_bytes(), start, quote as u8),
-                    _ => closing_v121(self.text.as_bytes(), start, quote as u8),
-                }?;
+                let close = closing(self.text.as_bytes(), start, quote as u8)?;
                 self.pos = close + 1;
                 let inside = newlines(&self.text[start..close]);
                 Some(decode(&inside, if quote == '"' { "\\'\"abfnrtv" } else { "\\'" }))
@@ -178,24 +162,6 @@ fn closing(text: &[u8], start: usize, quote: u8) -> Option<usize> {
         }
     }
     None
-}
-
-/// `(?:\\'|[^'])*'`: a backslash escapes nothing but the quote, and only as long as another quote follows; the
-/// expression backtracks to the last escaped one otherwise.
-fn closing_v121(text: &[u8], start: usize, quote: u8) -> Option<usize> {
-    let mut at = start;
-    let mut escaped = None;
-    while at < text.len() {
-        if text[at] == b'\\' && text.get(at + 1) == Some(&quote) {
-            escaped = Some(at + 1);
-            at += 2;
-        } else if text[at] == quote {
-            return Some(at);
-        } else {
-            at += 1;
-        }
-    }
-    escaped
 }
 
 /// Universal newlines.

@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use backend_env::Reader;
-
 /// What a reader got out of a file; a key without a value has `None`.
 #[derive(Default)]
 pub(crate) struct Answer {
@@ -19,32 +17,66 @@ pub(crate) struct Answer {
     pub(crate) values: Vec<(Vec<u8>, Option<Vec<u8>>)>,
 }
 
+/// A program that reads `.env` files, and how it is asked.
 pub(crate) struct Oracle {
-    reader: Reader,
+    pub(crate) name: &'static str,
     program: PathBuf,
+    script: &'static str,
+    arguments: Vec<PathBuf>,
 }
+
+/// The real readers, by name.
+pub(crate) const REAL: &[&str] = &[
+    "python-dotenv 1.2.4",
+    "python-dotenv 1.0.0",
+    "pydantic-settings",
+    "docker-compose 1.29",
+    "Compose 2",
+];
 
 impl Oracle {
     /// The reader, installed if need be; `None`, said aloud, where that cannot be done.
-    pub(crate) fn find(reader: Reader) -> Option<Oracle> {
-        static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        static PYTHON_BEFORE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-        let (name, program) = match reader {
-            Reader::PythonDotenv => ("python", PYTHON.get_or_init(|| python("1.2.4")).clone()),
-            Reader::PythonDotenv12x | Reader::ComposeV1 => {
-                ("python", PYTHON_BEFORE.get_or_init(|| python("1.2.1")).clone())
+    pub(crate) fn find(name: &'static str) -> Option<Oracle> {
+        static NEW: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        static OLD: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        static PYDANTIC: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+        let dotenv = "read_with_python_dotenv.py";
+        let utf8 = || vec![PathBuf::from("utf-8")];
+        let found = match name {
+            "python-dotenv 1.2.4" => {
+                let python = NEW.get_or_init(|| python("python-dotenv", "1.2.4")).clone();
+                python.map(|python| (python, dotenv, utf8()))
             }
-            Reader::Compose => ("compose", compose()),
+            "python-dotenv 1.0.0" => {
+                let python = OLD.get_or_init(|| python("python-dotenv", "1.0.0")).clone();
+                python.map(|python| (python, dotenv, utf8()))
+            }
+            "pydantic-settings" => {
+                let python = PYDANTIC
+                    .get_or_init(|| python("pydantic-settings", "2.6.1"))
+                    .clone();
+                python.map(|python| (python, "read_with_pydantic_settings.py", Vec::new()))
+            }
+            "docker-compose 1.29" => compose(&[&["docker-compose"]], "1."),
+            _ => {
+                let named = std::env::var("BACKEND_ENV_COMPOSE").unwrap_or_default();
+                compose(&[&[named.as_str()], &["docker", "compose"]], "2.")
+            }
         };
-        match program {
-            Ok(program) => Some(Oracle { reader, program }),
+        match found {
+            Ok((program, script, arguments)) => Some(Oracle {
+                name,
+                program,
+                script,
+                arguments,
+            }),
             Err(why) => {
                 let required = std::env::var("BACKEND_ENV_REQUIRE").unwrap_or_default();
                 assert!(
                     !required.split(',').any(|wanted| wanted == name),
-                    "{reader} is required: {why}"
+                    "{name} is required: {why}"
                 );
-                eprintln!("NOT COMPARED with the real {reader}: {why}");
+                eprintln!("NOT COMPARED with the real {name}: {why}");
                 None
             }
         }
@@ -59,28 +91,16 @@ impl Oracle {
         }
         let mut command = Command::new(&self.program);
         let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata");
-        match self.reader {
-            Reader::Compose => {
-                command.arg(&files_in);
-            }
-            _ => {
-                let encoding = if self.reader == Reader::ComposeV1 {
-                    "utf-8-sig"
-                } else {
-                    "utf-8"
-                };
-                command
-                    .arg(testdata.join("read_with_python_dotenv.py"))
-                    .arg(&files_in)
-                    .arg(encoding);
-            }
-        }
+        command
+            .arg(testdata.join(self.script))
+            .arg(&files_in)
+            .args(&self.arguments);
         let output = command
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()
             .unwrap();
-        assert!(output.status.success(), "{} failed", self.reader);
+        assert!(output.status.success(), "{} failed", self.name);
         let text = String::from_utf8(output.stdout).unwrap();
         let answers: Vec<Answer> = text.lines().map(from_line).collect();
         assert_eq!(answers.len(), files.len());
@@ -127,23 +147,22 @@ fn work(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// python-dotenv from PyPI, in a virtual environment under `target/`.
-fn python(version: &str) -> Result<PathBuf, String> {
-    let venv = work(&format!("python-dotenv-{version}"));
+/// A package of PyPI, in a virtual environment under `target/`.
+fn python(package: &str, version: &str) -> Result<PathBuf, String> {
+    let venv = work(&format!("{package}-{version}"));
     let python = if cfg!(windows) {
         venv.join("Scripts").join("python.exe")
     } else {
         venv.join("bin").join("python")
     };
     let installed = |python: &Path| {
-        let check =
-            format!("import importlib.metadata as m; assert m.version('python-dotenv') == '{version}'");
+        let check = format!("import importlib.metadata as m; assert m.version('{package}') == '{version}'");
         run(Command::new(python).arg("-c").arg(check))
     };
     if installed(&python).is_err() {
         let system = if cfg!(windows) { "python" } else { "python3" };
         run(Command::new(system).args(["-m", "venv"]).arg(&venv))?;
-        let wanted = format!("python-dotenv=={version}");
+        let wanted = format!("{package}=={version}");
         run(Command::new(&python)
             .args(["-m", "pip", "install", "--quiet", "--retries", "1"])
             .arg(wanted))?;
@@ -152,11 +171,28 @@ fn python(version: &str) -> Result<PathBuf, String> {
     Ok(python)
 }
 
-/// compose-go is a Go library: a program around it has to be built, and named, by whoever wants this comparison. It
-/// is given a directory and prints what `read_with_python_dotenv.py` prints, or `error` for a file that is rejected.
-fn compose() -> Result<PathBuf, String> {
-    let program = std::env::var_os("BACKEND_ENV_COMPOSE_READER");
-    program
-        .map(PathBuf::from)
-        .ok_or_else(|| "BACKEND_ENV_COMPOSE_READER names no program".to_owned())
+/// How to run a script that asks a Compose program of this version: by the Python that reads the old one's YAML.
+type Asked = (PathBuf, &'static str, Vec<PathBuf>);
+
+fn compose(candidates: &[&[&str]], version: &str) -> Result<Asked, String> {
+    let is_it = |words: &[&str]| {
+        let (program, arguments) = words.split_first()?;
+        let mut command = Command::new(program);
+        let output = command
+            .args(arguments)
+            .args(["version", "--short"])
+            .stdin(Stdio::null())
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        text.trim_start_matches('v')
+            .starts_with(version)
+            .then(|| words.iter().map(PathBuf::from).collect::<Vec<PathBuf>>())
+    };
+    let found = candidates.iter().find_map(|words| is_it(words));
+    let arguments = found.ok_or_else(|| format!("no Compose {version}x is on this machine"))?;
+    // docker-compose 1.29 is a package of Debian's own Python, and so is its YAML.
+    let own = Path::new("/usr/bin/python3");
+    let python = if own.exists() { own } else { Path::new("python3") };
+    Ok((python.to_owned(), "read_with_compose.py", arguments))
 }
