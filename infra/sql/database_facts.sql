@@ -130,6 +130,5 @@ SELECT json_build_object(
       WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = s.class AND d.objid = s.oid AND d.deptype = 'e')),
     'subscriptions', (SELECT coalesce(json_agg(subname ORDER BY subname), '[]'::json) FROM pg_subscription, here WHERE subdbid = here.oid),
     'slots', (SELECT coalesce(json_agg(slot_name ORDER BY slot_name), '[]'::json) FROM pg_replication_slots
-      WHERE database = current_database() AND slot_type = 'logical' AND NOT temporary)),
-  'has_alembic_version', to_regclass('public.alembic_version') IS NOT NULL
+      WHERE database = current_database() AND slot_type = 'logical' AND NOT temporary))
 );

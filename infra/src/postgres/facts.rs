@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::access::Access;
 use super::{Script, Server};
+use crate::alembic::VersionTable;
 use crate::command::{CommandError, Runner};
 
 /// An instance.
@@ -169,8 +170,6 @@ pub struct DatabaseFacts {
     /// Who may do what in it.
     #[serde(default)]
     pub access: Access,
-    /// Whether Alembic's table is there.
-    pub has_alembic_version: bool,
 }
 
 impl DatabaseFacts {
@@ -192,7 +191,6 @@ impl DatabaseFacts {
             connection_limit: 0,
             tablespaces: BTreeMap::new(),
             access: Access::default(),
-            has_alembic_version: false,
         }
     }
 
@@ -312,22 +310,25 @@ pub fn with_content(
 /// The revisions a database stands at; empty when Alembic has not stamped it.
 ///
 /// # Errors
-/// Any [`CommandError`].
+/// Any [`CommandError`]; also when several schemas have the table and nothing says which one is meant.
 pub fn alembic_revisions(
     runner: &Runner,
     server: &Server,
-    facts: &DatabaseFacts,
+    database: &str,
+    table: &VersionTable,
 ) -> Result<Vec<String>, CommandError> {
-    if !facts.has_alembic_version {
-        return Ok(Vec::new());
-    }
-    let script = Script::new(include_str!("../../sql/alembic_version.sql"));
-    server.json(
-        runner,
-        &facts.name,
-        &script,
-        format!("read the Alembic revision of {}", facts.name),
-    )
+    let script = Script::new(include_str!("../../sql/alembic_version.sql"))
+        .var("table", &table.name)
+        .var("schema", table.schema.as_deref().unwrap_or_default());
+    let what = format!("read the Alembic revision of {database}");
+    let revisions: Option<Vec<String>> = server.json(runner, database, &script, &what)?;
+    revisions.ok_or_else(|| CommandError::Unreadable {
+        what,
+        why: format!(
+            "several schemas have a table {}, and env.py names none of them",
+            table.name
+        ),
+    })
 }
 
 /// A setting that belongs to a database, or to a role in it.

@@ -25,7 +25,7 @@ pub use archived::{Archived, examples_of_archive};
 pub use buckets::{Bucket, Buckets, KeyRange};
 pub use checksum::Checksum;
 pub(super) use collect::collect_inside;
-pub use collect::{TableProgress, collect, schema};
+pub use collect::{TableProgress, collect};
 pub use compare::{CompareOptions, Difference, compare};
 pub use examples::{Example, Examples, State, examples};
 pub use facts::{

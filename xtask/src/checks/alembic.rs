@@ -1,8 +1,6 @@
-//! Alembic's files, read without importing the application.
+//! Alembic's history as Alembic tells it, and its files. Nothing of the application is imported.
 
-use std::path::PathBuf;
-
-use infra::alembic::{History, HistoryError, assigned_line};
+use infra::alembic::History;
 
 use super::{Case, Check, Group, Looked, NotLooked, error};
 use crate::observe::{AlembicFiles, TextFile};
@@ -40,63 +38,43 @@ fn files<'a>(case: &Case<'a>) -> Result<&'a AlembicFiles, NotLooked> {
     files.ok_or_else(|| NotLooked::because("the settings name no database for Alembic"))
 }
 
-fn read(files: &AlembicFiles) -> Result<Vec<(PathBuf, String)>, String> {
-    let sources = files.sources.as_ref().map_err(Clone::clone)?;
-    Ok(sources.iter().map(|s| (s.path.clone(), s.text.clone())).collect())
+fn told<'a>(case: &Case<'a>) -> Result<&'a History, NotLooked> {
+    files(case)?.history.as_ref().map_err(NotLooked::because)
 }
 
 fn history(case: &Case<'_>) -> Looked {
-    let files = files(case)?;
-    let sources = match read(files) {
-        Ok(sources) => sources,
-        Err(why) => return Ok(vec![error(why).at(&files.versions, 0)]),
-    };
-    let (_, errors) = History::examine(sources.clone());
-    let finding = |wrong: &HistoryError| {
-        let (file, name) = wrong.place();
-        let text = sources.iter().find(|(path, _)| path == file);
-        let line = text
-            .zip(name)
-            .and_then(|((_, text), name)| assigned_line(text, name));
-        error(wrong.brief()).at(file, line.unwrap_or(1))
-    };
-    Ok(errors.iter().map(finding).collect())
+    let faults = told(case)?.faults.iter();
+    Ok(faults
+        .map(|fault| error(&fault.what).at(&fault.file, fault.line))
+        .collect())
 }
 
 fn one_head(case: &Case<'_>) -> Looked {
-    let files = files(case)?;
-    let sources = read(files).map_err(NotLooked::because)?;
-    let history =
-        History::parse(sources.clone()).map_err(|_| NotLooked::because("the history cannot be read"))?;
-    let heads = history.heads();
-    if heads.len() == 1 {
+    let history = told(case)?;
+    if !history.faults.is_empty() {
+        return Err(NotLooked::because("the history cannot be read"));
+    }
+    let Some(last) = history.heads.last() else {
+        let place = history.env.clone().unwrap_or_default();
+        return Ok(vec![error("there is no revision").at(&place, 0)]);
+    };
+    if history.heads.len() == 1 {
         return Ok(Vec::new());
     }
-    let Some(last) = heads.last() else {
-        return Ok(vec![error("there is no revision").at(&files.versions, 0)]);
-    };
-    let file = history
-        .revisions()
-        .find(|r| r.id == **last)
-        .map(|r| r.file.clone())
-        .unwrap_or_default();
-    let line = sources
-        .iter()
-        .find(|(path, _)| *path == file)
-        .and_then(|(_, text)| assigned_line(text, "down_revision"))
-        .unwrap_or(1);
+    let place = history.revisions.get(last).cloned().unwrap_or_default();
     Ok(vec![
-        error(format!("the history has the heads {}", heads.join(", ")))
+        error(format!("the history has the heads {}", history.heads.join(", ")))
             .wanted("one head")
             .hint("python -m alembic merge heads")
-            .at(&file, line),
+            .at(&place.file, place.line),
     ])
 }
 
 fn url_from_settings(case: &Case<'_>) -> Looked {
     let files = files(case)?;
     let Some(env) = &files.env else {
-        let path = files.versions.with_file_name("env.py");
+        let path = told(case)?.env.clone();
+        let path = path.ok_or_else(|| NotLooked::because("the history cannot be read"))?;
         return Ok(vec![error("there is no env.py").at(&path, 0)]);
     };
     let mut findings = Vec::new();

@@ -27,7 +27,7 @@ pub fn page() -> String {
         "# Checks\n\nMade from the checks themselves by `cargo xtask verify --list --markdown`; a test keeps it fresh.\n\n\
          `cargo xtask verify` runs them; `--only` and `--skip` take ids and groups. A check that cannot look is *skipped* and \
          says why: it never counts as passed.\n\n| Scope | Looks at | Needs |\n|---|---|---|\n\
-         | `config` | `.env` files, templates, Compose files, Alembic's files, `infra/migration.toml` | nothing but the files, and git where there is a checkout |\n\
+         | `config` | `.env` files, templates, Compose files, Alembic's files, `infra/migration.toml` | nothing but the files, git where there is a checkout, and any Python with Alembic for its history |\n\
          | `databases` | the target instance and its databases | the instance |\n\
          | `application` | the application and Redis | both running |\n\
          | `all` | all of these, and what the migration left behind | |\n",

@@ -39,14 +39,6 @@ pub(super) const CHECKS: &[Check] = &[
         run: collation,
     },
     Check {
-        id: "labeler.tables",
-        group: Group::Databases,
-        meaning: "every table of Alembic's head is there",
-        why: "The list comes from the migrations themselves, rendered with `alembic upgrade head --sql`, not from a list by hand.",
-        fix: "`python scripts/init_database.py` in the backend's folder, or restore the backup.",
-        run: tables,
-    },
-    Check {
         id: "labeler.revision",
         group: Group::Databases,
         meaning: "Alembic stands at the checkout's head",
@@ -260,38 +252,6 @@ fn collation(case: &Case<'_>) -> Looked {
         .collect())
 }
 
-fn tables(case: &Case<'_>) -> Looked {
-    let seen = answering(case)?;
-    let name = &case.settings().schema.database;
-    let expected = seen.expected_tables.as_ref().map_err(NotLooked::because)?;
-    let database = seen
-        .databases
-        .get(name)
-        .ok_or_else(|| NotLooked::because(format!("{name} is not there")))?;
-    let health = match &database.health {
-        Ok(health) => health,
-        Err(why) => return Ok(vec![error(format!("database {name} cannot be looked at: {why}"))]),
-    };
-    if expected.is_empty() {
-        return Ok(vec![error("Alembic's head has no table")]);
-    }
-    let missing: Vec<String> = expected
-        .iter()
-        .filter(|table| !health.tables.contains(table))
-        .map(|(s, t)| format!("{s}.{t}"))
-        .collect();
-    if missing.is_empty() {
-        return Ok(Vec::new());
-    }
-    let text = format!(
-        "{} of {} tables are missing in {name}: {}",
-        missing.len(),
-        expected.len(),
-        some(&missing)
-    );
-    Ok(vec![error(text).wanted("every table of Alembic's head")])
-}
-
 fn revision(case: &Case<'_>) -> Looked {
     let seen = answering(case)?;
     let name = &case.settings().schema.database;
@@ -301,24 +261,24 @@ fn revision(case: &Case<'_>) -> Looked {
         .ok_or_else(|| NotLooked::because("the labeler's checkout is not here"))?;
     let database = seen.target.databases.get(name);
     let database = database.ok_or_else(|| NotLooked::because(format!("{name} is not there")))?;
-    if labeler.alembic.heads.is_empty() {
+    let history = labeler.alembic.as_ref().map_err(NotLooked::because)?;
+    if history.heads.is_empty() {
         return Err(NotLooked::because("the checkout has no head"));
     }
-    if database.revisions == labeler.alembic.heads {
+    let revisions = database.revisions.as_ref();
+    let revisions = revisions.ok_or_else(|| NotLooked::because(crate::observe::UNTOLD_TABLE))?;
+    if *revisions == history.heads {
         return Ok(Vec::new());
     }
-    let found = if database.revisions.is_empty() {
+    let found = if revisions.is_empty() {
         "no revision".to_owned()
     } else {
-        database.revisions.join(", ")
+        revisions.join(", ")
     };
-    let unknown = database
-        .revisions
-        .iter()
-        .any(|r| !labeler.alembic.known.contains(r));
+    let unknown = revisions.iter().any(|one| !history.revisions.contains_key(one));
     let hint = if unknown {
         format!("git -C {} pull", labeler.root.display())
-    } else if database.revisions.is_empty() && !database.facts.is_empty() {
+    } else if revisions.is_empty() && !database.facts.is_empty() {
         // Alembic would make tables that are there.
         "cargo xtask doctor --only alembic-version-missing".to_owned()
     } else {
@@ -329,7 +289,7 @@ fn revision(case: &Case<'_>) -> Looked {
     };
     Ok(vec![
         error(format!("database {name} stands at {found}"))
-            .wanted(format!("head {}", labeler.alembic.heads.join(", ")))
+            .wanted(format!("head {}", history.heads.join(", ")))
             .hint(hint),
     ])
 }

@@ -62,7 +62,6 @@ fn paths(case: &Case<'_>) -> Looked {
         ("labeler.env-example", root.join(&settings.labeler.env_example)),
     ];
     if !settings.schema.database.is_empty() {
-        wanted.push(("schema.versions", backend.join(&settings.schema.versions)));
         wanted.push(("schema.script", backend.join(&settings.schema.script)));
     }
     for (setting, path) in wanted {

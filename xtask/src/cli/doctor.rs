@@ -38,9 +38,6 @@ pub(crate) struct DoctorArgs {
     /// Look only for problems that speak like this error message; `-` reads it from standard input
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
-    /// With --fix: the Alembic revision that a database without `alembic_version` stands at
-    #[arg(long, value_name = "REVISION", requires = "fix")]
-    stamp: Option<String>,
     /// Take a repair back; without an id, the newest
     #[arg(long, value_name = "ID", num_args = 0..=1, conflicts_with_all = ["fix", "only", "error"])]
     undo: Option<Option<String>>,
@@ -62,7 +59,6 @@ impl DoctorArgs {
         let named = [
             ("--only", (!self.only.is_empty()).then(|| self.only.join(","))),
             ("--error", self.error.clone().filter(|text| text != "-")),
-            ("--stamp", self.stamp.clone()),
         ];
         for (name, value) in named {
             if let Some(value) = value {
@@ -72,9 +68,6 @@ impl DoctorArgs {
         line
     }
 }
-
-/// The problem that `--stamp` is for: whoever names a revision asked for nothing else.
-const STAMPED: &str = "alembic-version-missing";
 
 /// Runs the command.
 pub(crate) fn cmd_doctor(global: &Global, args: &DoctorArgs) -> anyhow::Result<Exit> {
@@ -89,7 +82,7 @@ pub(crate) fn cmd_doctor(global: &Global, args: &DoctorArgs) -> anyhow::Result<E
     let (examinations, repaired) = if args.fix {
         repair::repair(&mut context, &problems, args)?
     } else {
-        (look(&mut context, &problems, args.stamp.as_deref()).1, Vec::new())
+        (look(&mut context, &problems).1, Vec::new())
     };
     if context.runner.interrupt().is_set() {
         return Err(Ending::new(Exit::Interrupted, "interrupted").into());
@@ -142,16 +135,8 @@ fn wanted(args: &DoctorArgs) -> anyhow::Result<Vec<&'static Problem>> {
     }
     let mut problems: Vec<&'static Problem> = PROBLEMS
         .iter()
-        .filter(|problem| args.stamp.is_none() || problem.id == STAMPED)
         .filter(|problem| args.only.is_empty() || args.only.iter().any(|name| name == problem.id))
         .collect();
-    if problems.is_empty() {
-        let ending = Ending::new(
-            Exit::Usage,
-            format!("error: --stamp repairs {STAMPED} and nothing else"),
-        );
-        return Err(ending.hint(format!("add --only {STAMPED}")).into());
-    }
     if let Some(text) = &args.error {
         let text = if text == "-" {
             standard_input()?
@@ -180,11 +165,7 @@ fn standard_input() -> anyhow::Result<String> {
 }
 
 /// Looks, and examines what was seen. The folder is the one that the next repair would use.
-fn look(
-    context: &mut Context,
-    problems: &[&'static Problem],
-    stamp: Option<&str>,
-) -> (RunDir, Vec<Examination>) {
+fn look(context: &mut Context, problems: &[&'static Problem]) -> (RunDir, Vec<Examination>) {
     let run = RunDir::new(&context.workspace.repairs(), RunId::new());
     // The passwords of `.env` are needed to show and to run what uses them.
     let mut vault = context.vault.clone();
@@ -199,7 +180,6 @@ fn look(
         loaded: &context.loaded,
         seen: &checkup,
         run: &run,
-        stamp,
     };
     let examinations = doctor::examine(problems, &case);
     (run, examinations)
@@ -253,30 +233,6 @@ mod tests {
         assert_eq!(
             given.again(),
             "cargo xtask doctor --fix --yes --only redis-conflict,wrong-owner --error 'a b'"
-        );
-        assert_eq!(
-            args(&["--fix", "--stamp", "d4085f2a7b14"]).again(),
-            "cargo xtask doctor --fix --yes --stamp d4085f2a7b14"
-        );
-    }
-
-    #[test]
-    fn a_stamp_by_name_looks_at_its_own_problem_only() {
-        let ids: Vec<&str> = wanted(&args(&["--fix", "--stamp", "d4085f2a7b14"]))
-            .unwrap()
-            .iter()
-            .map(|problem| problem.id)
-            .collect();
-        assert_eq!(ids, [STAMPED]);
-        assert!(
-            wanted(&args(&[
-                "--fix",
-                "--stamp",
-                "d4085f2a7b14",
-                "--only",
-                "wrong-owner"
-            ]))
-            .is_err()
         );
     }
 }

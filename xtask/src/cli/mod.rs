@@ -19,7 +19,7 @@ mod plain;
 mod production;
 mod record;
 mod reference;
-mod rehearse;
+pub(crate) mod rehearse;
 mod restore;
 mod rollback;
 mod status;

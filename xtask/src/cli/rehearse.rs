@@ -376,6 +376,15 @@ pub(super) fn storage_programs(root: &Path, runner: &Runner) -> anyhow::Result<i
     Ok(infra::s3::server::Programs::ensure(runner, &python, &cache)?)
 }
 
+/// The sample application's virtual environment in the rehearsals' cache, made when it is not there: tests ask its Alembic.
+///
+/// # Errors
+/// When there is no Python, or the packages cannot be had.
+pub(crate) fn sample_environment(root: &Path, runner: &Runner) -> anyhow::Result<PathBuf> {
+    let (_, cache) = python_and_cache(root, runner, false)?;
+    repositories::environment(runner, &cache, &|_| {})
+}
+
 fn python_and_cache(root: &Path, runner: &Runner, other_account: bool) -> anyhow::Result<(PathBuf, PathBuf)> {
     let home = root.join("target").join("rehearsal");
     std::fs::create_dir_all(&home).with_context(|| format!("failed to make {}", home.display()))?;
@@ -387,25 +396,23 @@ fn python_and_cache(root: &Path, runner: &Runner, other_account: bool) -> anyhow
     Ok((python, cache))
 }
 
-impl Stage<'_> {
-    /// Waits for other rehearsals that install into the same cache; dropping the answer lets them go on.
-    pub(super) fn alone(&self) -> anyhow::Result<std::fs::File> {
-        let path = self.cache.join("rehearsal.lock");
-        let context = || format!("failed to lock {}", path.display());
-        let file = infra::files::append_private(&path).with_context(context)?;
-        let got = infra::wait::until(self.runner.interrupt(), INSTALL_LIMIT, || file.try_lock().ok());
-        match got {
-            Ok(()) => Ok(file),
-            Err(infra::wait::Stopped::Interrupted) => {
-                Err(Ending::new(Exit::Interrupted, "interrupted").into())
-            }
-            Err(infra::wait::Stopped::TimedOut) => Err(anyhow::anyhow!(
-                "another rehearsal has been installing for too long"
-            ))
-            .with_context(context),
-        }
+/// Waits for other rehearsals that install into the same cache; dropping the answer lets them go on.
+fn alone(runner: &Runner, cache: &Path) -> anyhow::Result<std::fs::File> {
+    let path = cache.join("rehearsal.lock");
+    let context = || format!("failed to lock {}", path.display());
+    let file = infra::files::append_private(&path).with_context(context)?;
+    let got = infra::wait::until(runner.interrupt(), INSTALL_LIMIT, || file.try_lock().ok());
+    match got {
+        Ok(()) => Ok(file),
+        Err(infra::wait::Stopped::Interrupted) => Err(Ending::new(Exit::Interrupted, "interrupted").into()),
+        Err(infra::wait::Stopped::TimedOut) => Err(anyhow::anyhow!(
+            "another rehearsal has been installing for too long"
+        ))
+        .with_context(context),
     }
+}
 
+impl Stage<'_> {
     /// Says what is being made.
     pub(super) fn say(&self, text: &str) {
         self.terminal.line(&format!("  {text}"));

@@ -312,8 +312,6 @@ pub struct Source {
 pub struct Schema {
     /// The database that Alembic manages; empty: none.
     pub database: String,
-    /// The `versions` folder, from the backend's folder.
-    pub versions: PathBuf,
     /// The project's own script; where it is missing, `alembic upgrade head` is run.
     pub script: PathBuf,
     /// The answer to the script's question.

@@ -30,8 +30,6 @@ pub struct Case<'a> {
     pub open: Option<&'a OpenRun>,
     /// The folder that the next repair uses.
     pub run: &'a RunDir,
-    /// The Alembic revision that a person named.
-    pub stamp: Option<&'a str>,
 }
 
 impl<'a> Case<'a> {

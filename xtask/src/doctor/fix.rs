@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::act::Act;
 use crate::config::Vault;
-use crate::model::RunDir;
 use crate::plan;
 use crate::steps::{Failure, Probe, Step, World};
 
@@ -50,11 +49,6 @@ impl Fix {
         let touched = |fix: &Self| -> Vec<String> { fix.acts.iter().flat_map(Act::touches).collect() };
         let others = touched(other);
         touched(self).iter().any(|one| others.contains(one))
-    }
-
-    /// Whether it is known to have changed nothing, though it began.
-    pub fn changed_nothing(&self, run: &RunDir) -> bool {
-        self.acts.iter().all(|act| act.changed_nothing(run))
     }
 
     /// Why it cannot be taken back, when it cannot.

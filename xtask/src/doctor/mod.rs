@@ -7,7 +7,6 @@ mod act;
 mod case;
 mod catalogue;
 mod fix;
-mod matching;
 mod past;
 mod problems;
 mod symptom;

@@ -1,13 +1,14 @@
-//! Configuration as it lies in files: no service, no Docker, no network. Starts one program at most, `git ls-files`.
+//! Configuration as it lies in files: no service, no Docker, no network. Starts `git ls-files`, and Python for Alembic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use backend_env::Document;
+use infra::alembic::History;
 use infra::compose::file::{ComposeFile, Located, Service};
 use infra::compose::yaml::YamlError;
 
-use super::{Eyes, repositories};
+use super::{Eyes, alembic, repositories};
 
 /// What the files say.
 pub struct ConfigSeen {
@@ -64,10 +65,8 @@ pub struct TextFile {
 /// Alembic's files.
 #[derive(Clone, Debug)]
 pub struct AlembicFiles {
-    /// The `versions` folder.
-    pub versions: PathBuf,
-    /// Its revisions, or why the folder cannot be read.
-    pub sources: Result<Vec<TextFile>, String>,
+    /// Its history, or why nobody could tell.
+    pub history: Result<History, String>,
     /// `env.py`.
     pub env: Option<TextFile>,
     /// `alembic.ini`.
@@ -105,14 +104,13 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
         )
     });
     let init_scripts = platform_compose.as_ref().map(init_scripts).unwrap_or_default();
-    let (mut env_files, mut examples, mut alembic) = (Vec::new(), Vec::new(), None);
+    let (mut env_files, mut examples, mut alembic_seen) = (Vec::new(), Vec::new(), None);
     if let Some(root) = &labeler {
         let own = settings.labeler.env_files.iter().map(|file| root.join(file));
         env_files = own.filter(|path| path.exists()).map(env_text).collect();
         examples = templates(root, &settings.labeler.env_example);
         if !settings.schema.database.is_empty() {
-            let backend = root.join(&settings.labeler.backend);
-            alembic = Some(alembic_files(&backend, &settings.schema.versions));
+            alembic_seen = Some(alembic_files(eyes, root));
         }
     }
     let tracked = labeler.as_ref().map_or(Ok(Vec::new()), |root| {
@@ -133,7 +131,7 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
         labeler_compose,
         platform_compose,
         init_scripts,
-        alembic,
+        alembic: alembic_seen,
         labeler,
         platform,
     }
@@ -262,21 +260,14 @@ fn is_run(path: &Path) -> bool {
     ends.iter().any(|end| name.ends_with(end))
 }
 
-fn alembic_files(backend: &Path, versions: &Path) -> AlembicFiles {
-    let sources = infra::alembic::revision_files(&infra::alembic::locations(backend, versions))
-        .map(|files| {
-            files
-                .into_iter()
-                .map(|(path, text)| TextFile { path, text })
-                .collect()
-        })
-        .map_err(|error| error.to_string());
-    let versions = backend.join(versions);
+fn alembic_files(eyes: &Eyes<'_>, root: &Path) -> AlembicFiles {
+    let history = alembic::ask(eyes, root, &[]).history;
+    let env = history.as_ref().ok().and_then(|history| history.env.clone());
+    let ini = root.join(&eyes.settings.labeler.backend).join("alembic.ini");
     AlembicFiles {
-        sources,
-        env: versions.parent().and_then(|dir| text_file(dir.join("env.py"))),
-        ini: text_file(backend.join("alembic.ini")),
-        versions,
+        history,
+        env: env.and_then(text_file),
+        ini: text_file(ini),
     }
 }
 

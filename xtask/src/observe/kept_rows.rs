@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use infra::postgres::health;
 
-use super::{Eyes, Observed, held, servers};
+use super::{Eyes, LabelerSeen, Observed, held, servers};
 use crate::config::Vault;
 use crate::model::backup::DatabaseBackup;
 
@@ -75,7 +75,13 @@ fn compare(
     };
     let tables = backup.manifest.tables.iter();
     let filled = tables.filter(|(_, facts)| facts.not_counted.is_none() && facts.rows > 0);
-    let names: Vec<&str> = filled.map(|(table, _)| table.as_str()).collect();
+    // A version table of another name says as little about the data as `alembic_version`.
+    let own = seen.labeler.as_ref().and_then(LabelerSeen::version_table);
+    let own = own.filter(|_| name == eyes.settings.schema.database);
+    let is_own =
+        |table: &str| own.is_some_and(|own| table.replace('"', "").ends_with(&format!(".{}", own.name)));
+    let names = filled.map(|(table, _)| table.as_str());
+    let names: Vec<&str> = names.filter(|table| !is_own(table)).collect();
     let server = servers::target(eyes.settings, vault, "");
     Some(
         health::filled(eyes.runner, &server, &database.facts.name, &names).map_err(|error| error.to_string()),

@@ -1,11 +1,10 @@
 //! What runs now, for `verify`: the instance with its databases, the application, and what the migration left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use infra::Cmd;
 use infra::http::Answer;
 use infra::postgres::Server;
 use infra::postgres::ailments::{self, CollationMismatch};
@@ -31,8 +30,6 @@ pub struct InstanceSeen {
     pub env_files: Vec<EnvSeen>,
     /// The databases that are there, by the name people use.
     pub databases: BTreeMap<String, DatabaseSeen>,
-    /// The tables of Alembic's head as `schema.table`, or why they are not known.
-    pub expected_tables: Result<BTreeSet<(String, String)>, String>,
     /// Databases whose rows a backup of this workspace holds, each with its run.
     pub held: BTreeMap<String, String>,
     /// Databases whose collation rules changed under them, or why that is not known; `None` when nobody answers.
@@ -112,7 +109,8 @@ pub fn look_at_instance(eyes: &Eyes<'_>, vault: &mut Vault) -> InstanceSeen {
     let labeler = repositories::labeler(eyes);
     let env_files = env::look(eyes, labeler.as_ref(), vault);
     let mut findings = Vec::new();
-    let target = target::look(eyes, &docker, vault, &mut findings);
+    let table = labeler.as_ref().and_then(LabelerSeen::version_table);
+    let target = target::look(eyes, &docker, table, vault, &mut findings);
     let server = servers::target(eyes.settings, vault, "");
     let newest = newest(eyes.workspace);
     let databases = target.databases.keys().map(|name| {
@@ -137,7 +135,6 @@ pub fn look_at_instance(eyes: &Eyes<'_>, vault: &mut Vault) -> InstanceSeen {
     });
     InstanceSeen {
         databases: databases.collect(),
-        expected_tables: expected_tables(eyes, labeler.as_ref()),
         held: held(eyes.workspace),
         collations: target.server.is_some().then(|| {
             let maintenance = &eyes.settings.target.maintenance_database;
@@ -205,23 +202,6 @@ fn rows(
         now: now.get(*table).copied().flatten(),
     });
     Ok(all.collect())
-}
-
-/// Renders Alembic's history as SQL and reads the tables from it; nothing connects to a database.
-fn expected_tables(
-    eyes: &Eyes<'_>,
-    labeler: Option<&LabelerSeen>,
-) -> Result<BTreeSet<(String, String)>, String> {
-    let labeler = labeler.ok_or("the labeler's checkout is not here")?;
-    let python = labeler.python.as_ref().filter(|_| labeler.has_alembic);
-    let python = python.ok_or("the labeler's virtual environment with Alembic is not here")?;
-    let cmd = Cmd::new(python, "render Alembic's history as SQL")
-        .args(["-m", "alembic", "upgrade", "head", "--sql"])
-        .cwd(&labeler.backend)
-        .env("PYTHONIOENCODING", "utf-8")
-        .limit(Duration::from_secs(120));
-    let output = eyes.runner.run(&cmd).map_err(|error| error.to_string())?;
-    Ok(infra::alembic::tables(&output.stdout_text()))
 }
 
 /// Asks the application and Redis.

@@ -1,5 +1,6 @@
 //! A read-only look at the world. Everything the plan decides on is in [`Observed`]; secrets are not.
 
+mod alembic;
 mod application;
 mod candidates;
 mod checkup;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Control, Settings, Vault, Workspace};
 use crate::model::Finding;
 
+pub use alembic::UNTOLD_TABLE;
 pub use application::RunningApplication;
 pub use checkup::{Checkup, Inside, LoginSeen, SCARCE, look_for_problems};
 pub use clients::{AllClients, ClientsSeen, ProgramsSeen};
@@ -169,11 +171,15 @@ impl Observed {
 pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     let mut findings = Vec::new();
     let docker = docker::look(eyes);
-    let labeler = repositories::labeler(eyes);
+    let mut labeler = repositories::labeler(eyes);
     let platform = repositories::platform(eyes);
     let env_files = env::look(eyes, labeler.as_ref(), vault);
-    let sources = sources::look(eyes, &docker, &env_files, vault, &mut findings);
-    let target = target::look(eyes, &docker, vault, &mut findings);
+    let table = labeler.as_ref().and_then(LabelerSeen::version_table);
+    let sources = sources::look(eyes, &docker, &env_files, table, vault, &mut findings);
+    let target = target::look(eyes, &docker, table, vault, &mut findings);
+    if let Some(labeler) = &mut labeler {
+        alembic::ask_from(eyes, labeler, sources.get(&eyes.settings.schema.database));
+    }
     let clients = clients::look(eyes, &docker, &sources, &target);
     let redis = target::redis(eyes, &docker);
     let old_names = OldNames::of(

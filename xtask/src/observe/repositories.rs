@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use infra::alembic::{History, locations};
+use infra::alembic::{History, VersionTable};
 use infra::compose::file::Service;
 use infra::compose::override_of;
 use serde::{Deserialize, Serialize};
 
 use super::env::Fault;
-use super::{Eyes, StackSeen, config_files};
+use super::{Eyes, StackSeen, alembic, config_files};
 
 /// The labeler's checkout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,19 +31,20 @@ pub struct LabelerSeen {
     pub has_alembic: bool,
     /// Whether the project's own schema script is there.
     pub has_script: bool,
-    /// Alembic's history.
-    pub alembic: AlembicSeen,
+    /// Alembic's history, or why nobody could tell.
+    pub alembic: Result<History, String>,
 }
 
-/// Alembic's history, or why it cannot be read.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct AlembicSeen {
-    /// Revisions nothing follows.
-    pub heads: Vec<String>,
-    /// All revisions.
-    pub known: Vec<String>,
-    /// Why the history cannot be read.
-    pub problem: Option<String>,
+impl LabelerSeen {
+    /// The revisions that nothing follows; none where they are not known.
+    pub fn heads(&self) -> &[String] {
+        self.alembic.as_ref().map_or(&[], |history| &history.heads)
+    }
+
+    /// Where a database says at which revisions it stands, as far as the checkout tells.
+    pub fn version_table(&self) -> Option<&VersionTable> {
+        self.alembic.as_ref().ok()?.version_table.as_ref()
+    }
 }
 
 /// The platform's checkout.
@@ -69,37 +70,16 @@ pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
     let settings = &eyes.settings.labeler;
     let root = first_dir(eyes, &settings.repository)?;
     let backend = root.join(&settings.backend);
-    let python = settings.virtual_environments.iter().find_map(|dir| {
-        // An absolute setting replaces the root.
-        let dir = root.join(dir);
-        [
-            dir.join("bin").join("python"),
-            dir.join("Scripts").join("python.exe"),
-        ]
-        .into_iter()
-        .find(|p| p.is_file())
-    });
-    let has_alembic = python.as_deref().is_some_and(has_alembic);
-    let alembic = match History::read(&locations(&backend, &eyes.settings.schema.versions)) {
-        Ok(history) => AlembicSeen {
-            heads: history.heads().into_iter().map(str::to_owned).collect(),
-            known: history.revisions().map(|revision| revision.id.clone()).collect(),
-            problem: None,
-        },
-        Err(error) => AlembicSeen {
-            problem: Some(error.to_string()),
-            ..AlembicSeen::default()
-        },
-    };
+    let asked = alembic::ask(eyes, &root, &[]);
     let compose_file = first_file(&root, &settings.compose_files);
     Some(LabelerSeen {
         compose_override: compose_file.as_deref().and_then(override_of),
         redis_image: redis_image(eyes, compose_file.as_deref()),
         compose_file,
         has_script: backend.join(&eyes.settings.schema.script).is_file(),
-        python,
-        has_alembic,
-        alembic,
+        python: asked.python,
+        has_alembic: asked.has_alembic,
+        alembic: asked.history,
         backend,
         root,
     })
@@ -158,22 +138,6 @@ pub fn compose_sums(file: Option<&Path>) -> BTreeMap<PathBuf, String> {
             Some((file, sum))
         })
         .collect()
-}
-
-/// A virtual environment's packages lie beside its Python; looking is faster than starting it.
-fn has_alembic(python: &Path) -> bool {
-    let Some(environment) = python.ancestors().nth(2) else {
-        return false;
-    };
-    let windows = environment.join("Lib").join("site-packages");
-    let unix = std::fs::read_dir(environment.join("lib"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path().join("site-packages"));
-    std::iter::once(windows)
-        .chain(unix)
-        .any(|packages| packages.join("alembic").is_dir())
 }
 
 pub(super) fn first_dir(eyes: &Eyes<'_>, candidates: &[PathBuf]) -> Option<PathBuf> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use infra::CommandError;
+use infra::alembic::VersionTable;
 use infra::docker::Container;
 use infra::postgres::activity::{self, Sessions};
 use infra::postgres::cluster::Cluster;
@@ -132,6 +133,7 @@ pub(super) fn look(
     eyes: &Eyes<'_>,
     docker: &DockerSeen,
     env_files: &[EnvSeen],
+    table: Option<&VersionTable>,
     vault: &Vault,
     findings: &mut Vec<Finding>,
 ) -> BTreeMap<String, SourceSeen> {
@@ -144,6 +146,16 @@ pub(super) fn look(
         .map(|(name, database)| {
             let mapping = env_files.iter().find_map(|file| file.mappings.get(name));
             let mut seen = one(eyes, docker, mapping, vault, name, database, findings);
+            let table = table.filter(|_| seen.database.is_some() && *name == eyes.settings.schema.database);
+            if let Some(table) = table
+                && let Some(server) = administrator(eyes, &seen.state, name, database, mapping, vault)
+            {
+                let wanted = &database.source.database;
+                match facts::alembic_revisions(eyes.runner, &server, wanted, table) {
+                    Ok(revisions) => seen.revisions = Some(revisions),
+                    Err(error) => seen.problem = Some(error.to_string()),
+                }
+            }
             seen.storage = storage::look(eyes, docker, name, &seen.state, seen.server.as_ref());
             seen.named = named::look(docker, env_files, eyes.settings, name, &seen);
             (name.clone(), seen)
@@ -256,7 +268,6 @@ fn ask(
     let instance = facts::server(eyes.runner, server, if external { wanted } else { "template1" })?;
     if instance.databases.contains_key(wanted) {
         let facts = facts::database(eyes.runner, server, wanted)?;
-        seen.revisions = Some(facts::alembic_revisions(eyes.runner, server, &facts)?);
         seen.database = Some(facts);
         if external || eyes.settings.target.control == Control::External {
             seen.unprivileged = Some(unprivileged::unprivileged(eyes.runner, server, wanted)?);

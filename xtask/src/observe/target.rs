@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use infra::CommandError;
+use infra::alembic::VersionTable;
 use infra::docker::Container;
 use infra::postgres::facts::{self, DatabaseFacts, ServerFacts};
 use infra::redis::Pong;
@@ -52,8 +53,8 @@ pub struct TargetSeen {
 pub struct TargetDatabase {
     /// The database.
     pub facts: DatabaseFacts,
-    /// Where Alembic stands.
-    pub revisions: Vec<String>,
+    /// Where Alembic stands; `None` in a database that it does not manage, and where nothing tells its version table.
+    pub revisions: Option<Vec<String>>,
 }
 
 /// Redis.
@@ -68,6 +69,7 @@ pub struct RedisSeen {
 pub(super) fn look(
     eyes: &Eyes<'_>,
     docker: &DockerSeen,
+    table: Option<&VersionTable>,
     vault: &Vault,
     findings: &mut Vec<Finding>,
 ) -> TargetSeen {
@@ -116,7 +118,7 @@ pub(super) fn look(
         return seen;
     }
     if seen.running
-        && let Err(error) = ask(eyes, vault, &mut seen)
+        && let Err(error) = ask(eyes, table, vault, &mut seen)
     {
         seen.problem = Some(error.to_string());
     }
@@ -149,14 +151,21 @@ fn logins(eyes: &Eyes<'_>, vault: &Vault) -> BTreeMap<String, String> {
     tried.collect()
 }
 
-fn ask(eyes: &Eyes<'_>, vault: &Vault, seen: &mut TargetSeen) -> Result<(), CommandError> {
+fn ask(
+    eyes: &Eyes<'_>,
+    table: Option<&VersionTable>,
+    vault: &Vault,
+    seen: &mut TargetSeen,
+) -> Result<(), CommandError> {
     let server = servers::target(eyes.settings, vault, "");
     let instance = facts::server(eyes.runner, &server, &eyes.settings.target.maintenance_database)?;
     for (name, database) in &eyes.settings.databases {
         // Another team's database is asked for, not looked into.
         if instance.databases.contains_key(&database.name) && database.access == Access::Owner {
             let facts = facts::database(eyes.runner, &server, &database.name)?;
-            let revisions = facts::alembic_revisions(eyes.runner, &server, &facts)?;
+            let table = table.filter(|_| *name == eyes.settings.schema.database);
+            let stands = |table| facts::alembic_revisions(eyes.runner, &server, &database.name, table);
+            let revisions = table.map(stands).transpose()?;
             seen.databases
                 .insert(name.clone(), TargetDatabase { facts, revisions });
         }

@@ -163,7 +163,7 @@ impl Builder<'_> {
         if let Some(schema) = self.schema()? {
             steps.add(
                 "schema",
-                format!("bring the schema to {}", schema.head),
+                format!("bring the schema to {}", self.head()),
                 "after the comparison, so that a schema change cannot hide a lost row",
                 Action::UpgradeSchema(schema),
             );
@@ -316,7 +316,7 @@ pub fn inputs(loaded: &Loaded, seen: &Observed) -> BTreeMap<String, String> {
     if let Some(labeler) = &seen.labeler {
         inputs.insert(
             "Alembic heads of the labeler".to_owned(),
-            labeler.alembic.heads.join(", "),
+            labeler.heads().join(", "),
         );
     }
     for (name, source) in &seen.sources {

@@ -1,77 +1,66 @@
 //! The doctor's problems with the schema and its indexes, created on a real server.
 
-use infra::postgres::facts;
-
 use super::doctor::{Patient, text};
 use super::left_out::left_out;
-use super::support::runner;
+use super::support::write;
+
+/// A hint's stamp with a revision in the place of its word in capitals.
+fn stamp(patient: &Patient, hint: &str, revision: &str) {
+    let (_, words) = hint.split_once("python -m alembic ").unwrap();
+    let words = words.split("  #").next().unwrap().replace("REVISION", revision);
+    let words: Vec<&str> = words.split(' ').collect();
+    patient.alembic(&words).ends(0);
+}
 
 #[test]
-fn a_lost_alembic_version_is_found_by_comparing_every_revision() {
+fn a_lost_alembic_version_is_named_with_the_stamp_to_type() {
     let patient = Patient::new("doctor-alembic");
-    let revision = "d4085f2a7b14";
+    let revision = "e5b1946c3f25";
     patient.upgrade(revision);
     patient.sql("labeler", "DROP TABLE alembic_version");
-    let databases = patient.oids();
     let found = patient.finds("alembic-version-missing");
     assert!(
         text(&found, "/finding/found").contains("no Alembic revision"),
         "{found}"
     );
-    assert_eq!(patient.oids(), databases, "looking made a database");
-
-    patient.repairs("alembic-version-missing");
-    let stands = || {
-        facts::alembic_revisions(
-            &runner(),
-            &patient.target(),
-            &facts::database(&runner(), &patient.target(), "labeler").unwrap(),
-        )
-    };
-    assert_eq!(stands().unwrap(), [revision], "not head");
-    assert_eq!(
-        patient.oids(),
-        databases,
-        "the throw-away database is left, or another is gone"
-    );
-    patient.goes_back();
-    let seen = facts::database(&runner(), &patient.target(), "labeler").unwrap();
-    assert!(!seen.has_alembic_version);
-
-    // One column more: nothing is stamped by guessing.
-    patient.sql("labeler", "ALTER TABLE datasets ADD COLUMN by_hand integer");
-    let ran = patient.xtask(&["doctor", "--fix", "--yes", "--only", "alembic-version-missing"]);
-    ran.ends(3)
-        .says(&format!("the nearest is {revision} with 1 difference"))
-        .says("datasets.by_hand is not expected to be there")
-        .says("nothing was stamped")
-        .says("hint: cargo xtask doctor --fix --only alembic-version-missing")
-        .says(&format!("hint: cargo xtask doctor --fix --stamp {revision}"));
-    // It changed nothing, so nothing of it is left to take back.
-    patient.xtask(&["doctor", "--undo", "--yes"]).ends(4);
-    assert_eq!(stands().unwrap(), [] as [String; 0]);
-    assert_eq!(patient.oids(), databases);
-
-    // By name, and only a name that the checkout knows.
-    let unknown = patient.xtask(&["doctor", "--fix", "--yes", "--stamp", "0123456789ab"]);
-    unknown.ends(3);
-    assert!(
-        unknown.stdout.contains("revision 0123456789ab is none of them"),
-        "{}",
-        unknown.all()
-    );
-    assert_eq!(stands().unwrap(), [] as [String; 0]);
-    patient
-        .xtask(&["doctor", "--fix", "--yes", "--stamp", revision])
-        .ends(0);
-    assert_eq!(stands().unwrap(), [revision]);
+    stamp(&patient, text(&found, "/finding/hints/1"), revision);
     patient.is_well();
 }
 
 #[test]
-fn a_revision_that_the_checkout_does_not_have_is_named_and_replaced_by_name_only() {
+fn a13_settings_that_override_the_environment_never_lead_the_doctor_to_the_real_database() {
+    let patient = Patient::new("doctor-override");
+    patient.upgrade("d4085f2a7b14");
+    patient.sql("labeler", "DROP TABLE alembic_version");
+    let settings = patient.labeler.join("backend/app/config.py");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let overriding = "import pathlib\nfrom dotenv import load_dotenv\nload_dotenv(override=True)\npathlib.Path(__file__).with_name('ran').touch()\n";
+    write(
+        &settings,
+        text.replacen("from pathlib", &format!("{overriding}from pathlib"), 1),
+    );
+    let holds = || {
+        patient.sql(
+            "labeler",
+            "SELECT array_agg(oid::text || relname ORDER BY oid) FROM pg_class",
+        )
+    };
+    let (before, databases) = (holds(), patient.oids());
+    let ran = patient.xtask(&["doctor", "--fix", "--yes"]);
+    ran.ends(3);
+    assert!(ran.stdout.contains("alembic stamp REVISION"), "{}", ran.all());
+    assert_eq!(holds(), before, "the real database was changed");
+    assert_eq!(patient.oids(), databases);
+    assert!(
+        !settings.with_file_name("ran").exists(),
+        "the application was run"
+    );
+}
+
+#[test]
+fn a_revision_that_the_checkout_does_not_have_is_named_with_the_stamp_to_type() {
     let patient = Patient::new("doctor-revision");
-    let revision = "d4085f2a7b14";
+    let revision = "e5b1946c3f25";
     patient.upgrade(revision);
     patient.sql(
         "labeler",
@@ -84,16 +73,7 @@ fn a_revision_that_the_checkout_does_not_have_is_named_and_replaced_by_name_only
     assert_eq!(found["fix"], serde_json::Value::Null, "{found}");
     let error = "Can't locate revision identified by 'feedbeef0000'";
     patient.xtask(&["doctor", "--error", error]).ends(3);
-
-    let stands = || patient.sql("labeler", "SELECT version_num FROM alembic_version");
-    patient.xtask(&["doctor", "--fix", "--yes"]).ends(3);
-    assert_eq!(stands(), "feedbeef0000", "only a person's word replaces it");
-    let stamp = ["doctor", "--fix", "--yes", "--stamp", revision];
-    patient.xtask(&stamp).ends(0);
-    assert_eq!(stands(), revision);
-    patient.goes_back();
-    assert_eq!(stands(), "feedbeef0000");
-    patient.xtask(&stamp).ends(0);
+    stamp(&patient, text(&found, "/finding/hints/1"), revision);
     patient.is_well();
 }
 

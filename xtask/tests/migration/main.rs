@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be prepared fails")]
 
 mod address;
+mod alembic;
 mod application;
 mod back;
 mod by_hand;

@@ -93,7 +93,6 @@ fn look(workspace: &Workspace, count: impl Fn(&str) -> String, redis: &str) {
         "databases.exist",
         "databases.locale",
         "databases.collation",
-        "labeler.tables",
         "data.matches-backup",
         "privileges.application",
         "postgres.port",
@@ -276,7 +275,7 @@ fn an_unknown_name_is_answered_with_the_nearest_and_exit_code_2() {
         ran.ends(2).says(words);
     };
     says(&["--only", "env.one-instanse"], "the nearest is env.one-instance");
-    says(&["--skip", "labler.tables"], "the nearest is labeler.tables");
+    says(&["--skip", "labler.revision"], "the nearest is labeler.revision");
     says(&["--format", "jnuit"], "the nearest is junit");
     says(&["--format", "text,htm=page.html"], "the nearest is html");
     says(

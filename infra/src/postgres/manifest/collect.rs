@@ -92,22 +92,6 @@ pub(in crate::postgres) fn collect_inside(
     })
 }
 
-/// The schema of a database without its data: no tables, rows, sequences or large objects. Fast on any size.
-///
-/// # Errors
-/// Any [`CommandError`].
-pub fn schema(runner: &Runner, server: &Server, database: &str) -> Result<DatabaseManifest, CommandError> {
-    let what = format!("read the schema of database {database} on {}", server.label);
-    let mut session = Session::open(runner, server, database, None, &what)?;
-    let plan = Plan::schema(&what);
-    let mut answers = Answers::default();
-    for job in &plan.jobs {
-        answers.take(&plan.relations, job.ask(&mut session)?)?;
-    }
-    session.close();
-    answers.assemble(&plan, &what)
-}
-
 /// Runs all jobs on these sessions. The first failure ends them all.
 fn run(
     plan: &Plan,

@@ -56,15 +56,6 @@ struct LargeObjectAccess {
 }
 
 impl Plan {
-    /// The schema alone: no row is read.
-    pub(super) fn schema(what: &str) -> Self {
-        Self {
-            relations: Vec::new(),
-            divisions: Vec::new(),
-            jobs: schema_jobs(what),
-        }
-    }
-
     /// Lists what there is and makes the questions.
     pub(super) fn make(session: &mut Session, what: &str, workers: usize) -> Result<Self, CommandError> {
         let relations: Vec<Relation> = session.ask(RELATIONS_SQL, &format!("{what}: list its tables"))?;

@@ -84,11 +84,10 @@ fn healthy() -> World {
         connection_limit: -1,
         tablespaces: BTreeMap::new(),
         access: infra::postgres::access::Access::default(),
-        has_alembic_version: true,
     };
     let database = TargetDatabase {
         facts,
-        revisions: vec!["e5".to_owned()],
+        revisions: Some(vec!["e5".to_owned()]),
     };
     let table = ("public".to_owned(), "datasets".to_owned());
     let labeler = DatabaseSeen {
@@ -123,7 +122,6 @@ fn healthy() -> World {
             labeler: Some(labeler_checkout()),
             env_files: vec![env_file()],
             databases: [("labeler".to_owned(), labeler)].into(),
-            expected_tables: Ok([table].into()),
             held: BTreeMap::new(),
             collations: Some(Ok(Vec::new())),
         },
@@ -186,7 +184,15 @@ fn labeler_checkout() -> crate::observe::LabelerSeen {
         python: None,
         has_alembic: true,
         has_script: true,
-        alembic: serde_json::from_str(r#"{"heads":["e5"],"known":["d4","e5"],"problem":null}"#).unwrap(),
+        alembic: Ok(infra::alembic::History {
+            heads: vec!["e5".to_owned()],
+            revisions: [
+                ("d4".to_owned(), Default::default()),
+                ("e5".to_owned(), Default::default()),
+            ]
+            .into(),
+            ..Default::default()
+        }),
     }
 }
 
@@ -357,13 +363,8 @@ const FAULTS: &[Fault] = &[
         "2 relations of database labeler belong to labeler_user",
     ),
     (
-        "labeler.tables",
-        |w| health(w).tables.clear(),
-        "1 of 1 tables are missing in labeler: public.datasets",
-    ),
-    (
         "labeler.revision",
-        |w| w.instance.target.databases.get_mut("labeler").unwrap().revisions = vec!["d4".to_owned()],
+        |w| w.instance.target.databases.get_mut("labeler").unwrap().revisions = Some(vec!["d4".to_owned()]),
         "stands at d4",
     ),
     (
@@ -550,12 +551,7 @@ fn what_cannot_be_looked_at_is_an_error_never_a_pass() {
     let mut world = healthy();
     labeler(&mut world).health = Err("canceling statement due to timeout".to_owned());
     let verdicts = verdicts(&world);
-    for id in [
-        "databases.sequences",
-        "databases.indexes",
-        "privileges.isolation",
-        "labeler.tables",
-    ] {
+    for id in ["databases.sequences", "databases.indexes", "privileges.isolation"] {
         let verdict = verdicts.0.iter().find(|v| v.check.id == id).unwrap();
         assert_eq!(verdict.outcome.word(), "failed", "{id}");
     }

@@ -1,13 +1,15 @@
 //! A workspace with both sample repositories beside it, as after a migration.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
+use infra::alembic::History;
 use infra::secret::Redactor;
 use infra::{Cmd, Interrupt, Runner};
 
 use crate::checks::{Case, Scope, Selection, Verdicts, run, select};
 use crate::config::{self, Workspace};
-use crate::observe::{Eyes, learn_config, read_config};
+use crate::observe::{AlembicFiles, Eyes, TextFile, learn_config, read_config};
 
 pub(super) const ENV: &str = "mvp-vision-ai-labeler/backend/.env";
 pub(super) const PLATFORM_COMPOSE: &str = "mvp-vision-ai-platform/platform/infrastructure/docker-compose.yml";
@@ -18,6 +20,8 @@ pub(super) struct Tree {
     dir: tempfile::TempDir,
     /// Whether a migration came to its end.
     pub(super) moved: bool,
+    /// Whether Alembic itself is asked: only where a test changes its files.
+    alembic: Cell<bool>,
 }
 
 impl Tree {
@@ -26,6 +30,7 @@ impl Tree {
             // People's folders have blanks in their names.
             dir: tempfile::Builder::new().prefix("a tree ").tempdir().unwrap(),
             moved: true,
+            alembic: Cell::new(false),
         };
         infra::rehearsal::write("labeler", &tree.path("mvp-vision-ai-labeler")).unwrap();
         infra::rehearsal::write("platform", &tree.path("mvp-vision-ai-platform")).unwrap();
@@ -70,6 +75,26 @@ impl Tree {
         let path = self.path(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         infra::files::write_shared(&path, text.as_bytes()).unwrap();
+        if file.contains("alembic") {
+            self.ask_alembic();
+        }
+    }
+
+    /// Has Alembic itself asked.
+    pub(super) fn ask_alembic(&self) {
+        self.alembic.set(true);
+    }
+
+    /// What Alembic would say of the sample.
+    fn without_alembic(&self, alembic: &mut AlembicFiles) {
+        let env = self.path("mvp-vision-ai-labeler/backend/alembic/env.py");
+        alembic.env = std::fs::read_to_string(&env)
+            .ok()
+            .map(|text| TextFile { path: env, text });
+        alembic.history = Ok(History {
+            heads: vec!["e5b1946c3f25".to_owned()],
+            ..History::default()
+        });
     }
 
     pub(super) fn remove(&self, file: &str) {
@@ -122,15 +147,23 @@ impl Tree {
     /// The same, and what is known to be secret afterwards.
     pub(super) fn looked(&self) -> (Verdicts, Redactor) {
         let workspace = Workspace::at(self.path("workspace"));
-        let loaded = config::load(&workspace, crate::DEFAULT_PROFILE, &[], &[]).unwrap();
+        let mut loaded = config::load(&workspace, crate::DEFAULT_PROFILE, &[], &[]).unwrap();
         let runner = Runner::new(Interrupt::default());
+        if self.alembic.get() {
+            let project = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+            let environment = crate::cli::rehearse::sample_environment(project, &runner).unwrap();
+            loaded.settings.labeler.virtual_environments = vec![environment];
+        }
         let eyes = Eyes {
             workspace: &workspace,
             settings: &loaded.settings,
             runner: &runner,
             only: &[],
         };
-        let seen = read_config(&eyes);
+        let mut seen = read_config(&eyes);
+        if let Some(alembic) = seen.alembic.as_mut().filter(|_| !self.alembic.get()) {
+            self.without_alembic(alembic);
+        }
         let case = Case {
             loaded: &loaded,
             root: workspace.root(),

@@ -45,7 +45,7 @@ impl Ci<'_> {
         );
         self.terminal.line(&format!("{version}, {said}"));
         let postgres = self.postgres(&mut findings, &mut left_out);
-        self.storage(&mut findings);
+        self.packages(&mut findings);
         let docker = engine.is_ok();
         if let Err(why) = engine {
             if wanted == Wanted::Required {
@@ -150,13 +150,24 @@ impl Ci<'_> {
         Vec::new()
     }
 
-    /// An S3 server and a client for the tests of object storage.
-    fn storage(&self, findings: &mut Vec<Finding>) {
-        self.terminal.note("looking for an S3 server for the tests");
-        if let Err(error) = rehearse::storage_programs(self.root, self.runner) {
-            let finding = Finding::error("ci.storage", format!("{error:#}"))
-                .wanted("an S3 server and the aws client from PyPI, for the tests");
-            findings.push(finding.hint("sudo apt-get install python3 python3-venv python3-pip"));
+    /// An S3 server and a client for the tests of object storage, and a Python with Alembic.
+    fn packages(&self, findings: &mut Vec<Finding>) {
+        self.terminal
+            .note("looking for Alembic and an S3 server for the tests");
+        let storage = rehearse::storage_programs(self.root, self.runner).map(drop);
+        let alembic = rehearse::sample_environment(self.root, self.runner).map(drop);
+        for (id, wanted, got) in [
+            (
+                "ci.storage",
+                "an S3 server and the aws client from PyPI, for the tests",
+                storage,
+            ),
+            ("ci.alembic", "Alembic from PyPI, for the tests", alembic),
+        ] {
+            if let Err(error) = got {
+                let finding = Finding::error(id, format!("{error:#}")).wanted(wanted);
+                findings.push(finding.hint("sudo apt-get install python3 python3-venv python3-pip"));
+            }
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn repair(
     let _lock = lock(context, "cargo xtask doctor --fix")?;
     let (mut repaired, mut left) = (Vec::new(), BTreeSet::new());
     loop {
-        let (run, examinations) = look(context, problems, args.stamp.as_deref());
+        let (run, examinations) = look(context, problems);
         let next = examinations.iter().find_map(|examination| {
             let mut all = examination.result.iter().flatten();
             let open = all.find(|one| one.fix.is_some() && !left.contains(&key(one)))?;
@@ -48,7 +48,7 @@ pub(super) fn repair(
         if !agreed(context, &diagnosis, args)? {
             continue;
         }
-        repaired.push(one(context, &run, problem, &diagnosis, args)?);
+        repaired.push(one(context, &run, problem, &diagnosis)?);
         reload(context)?;
     }
 }
@@ -94,7 +94,6 @@ fn one(
     run: &RunDir,
     problem: &'static Problem,
     diagnosis: &Diagnosis,
-    args: &DoctorArgs,
 ) -> anyhow::Result<Repaired> {
     let fix = diagnosis.fix.clone().context("this problem has no repair")?;
     let kept = Kept {
@@ -113,7 +112,7 @@ fn one(
     journal.append(JournalEvent::RunStarted {
         plan: infra::files::sha256_bytes(&text),
     })?;
-    let gone = || still_there(context, problem, diagnosis, args.stamp.as_deref());
+    let gone = || still_there(context, problem, diagnosis);
     let step = FixStep {
         kept: &kept,
         gone: &gone,
@@ -135,11 +134,7 @@ fn one(
             err_line(format_args!("hint: {hint}"));
         }
     }
-    let unchanged = error.is_some() && kept.fix.changed_nothing(run);
-    if unchanged {
-        // It is not left standing: the journal says that nothing of it is there.
-        engine::undo(&step, |_| world(context, run, problem.id), &mut journal, |_| {})?;
-    } else if kept.fix.no_way_back().is_none() {
+    if kept.fix.no_way_back().is_none() {
         context
             .terminal
             .line(&format!("to go back: cargo xtask doctor --undo {}", run.id));
@@ -155,12 +150,7 @@ fn one(
 }
 
 /// Looks for the same problem again, until it is gone or has had its time.
-fn still_there(
-    context: &Context,
-    problem: &'static Problem,
-    diagnosis: &Diagnosis,
-    stamp: Option<&str>,
-) -> Result<(), Failure> {
+fn still_there(context: &Context, problem: &'static Problem, diagnosis: &Diagnosis) -> Result<(), Failure> {
     let mut last = String::new();
     let gone = wait::until(context.runner.interrupt(), SETTLE, || {
         // Settings may be what was repaired.
@@ -177,7 +167,6 @@ fn still_there(
             loaded: &loaded,
             seen: &checkup,
             run: &run,
-            stamp,
         };
         let examination = doctor::examine(&[problem], &case).pop()?;
         match examination.result {

@@ -105,7 +105,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
         })
         .collect();
     repositories::make(stage, &old_instances, redis_port)?;
-    let environment = repositories::environment(stage)?;
+    let environment = repositories::environment(stage.runner, stage.cache, &|line| stage.note(line))?;
     let old_project = Project {
         program,
         file: stage.base.join("labeler-old").join("docker-compose.yml"),

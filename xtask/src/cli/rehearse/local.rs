@@ -91,7 +91,7 @@ pub(super) fn prepare(stage: &Stage<'_>, kept: &mut Kept, home: &Path) -> anyhow
     // The migration itself starts it.
     stage.runner.run(&cluster.stop())?;
     repositories::make(stage, &old, free[4])?;
-    let environment = repositories::environment(stage)?;
+    let environment = repositories::environment(stage.runner, stage.cache, &|line| stage.note(line))?;
     let redis = redis(stage, free[4], kept, home)?;
     let target = &mut settings["target"];
     target["control"] = value("pg-ctl");
@@ -209,8 +209,8 @@ fn binaries(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
     if let Some(bin) = machine_binaries() {
         return Ok(bin);
     }
-    let _alone = stage.alone()?;
-    let machine = repositories::machine_python(stage)?;
+    let _alone = super::alone(stage.runner, stage.cache)?;
+    let machine = repositories::machine_python(stage.runner)?;
     stage.say("no PostgreSQL is installed; using the embedded build");
     let found = embedded(stage.runner, &machine, stage.cache).map_err(|error| {
         Ending::new(
@@ -262,7 +262,7 @@ fn redis(stage: &Stage<'_>, port: u16, kept: &mut Kept, home: &Path) -> anyhow::
             return None;
         }
         let folder = stage.cache.join("redis");
-        let _alone = stage.alone().ok()?;
+        let _alone = super::alone(stage.runner, stage.cache).ok()?;
         let machine = python::find(stage.runner)?;
         // The program inside needs no Python; the package's tags stop at 3.12.
         let cmd = python::pip_install(

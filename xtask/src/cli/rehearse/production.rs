@@ -77,7 +77,7 @@ pub(super) fn prepare(
         })
         .collect();
     repositories::make(stage, &old_instances, 6379)?;
-    let environment = repositories::environment(stage)?;
+    let environment = repositories::environment(stage.runner, stage.cache, &|line| stage.note(line))?;
     let mut secrets = String::new();
     for (variable, password) in &logins {
         secrets.push_str(&format!("{variable}={}\n", password.expose()));

@@ -1,10 +1,10 @@
 //! The sample repositories, filled in, with a virtual environment for the application.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use infra::rehearsal::{REPOSITORIES, write};
-use infra::{Secret, python};
+use infra::{Runner, Secret, python};
 
 use super::Stage;
 use crate::cli::Ending;
@@ -60,8 +60,8 @@ pub(super) fn platform(stage: &Stage<'_>) -> PathBuf {
 }
 
 /// A Python of this machine, or what to install.
-pub(super) fn machine_python(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
-    python::find(stage.runner).ok_or_else(|| {
+pub(super) fn machine_python(runner: &Runner) -> anyhow::Result<PathBuf> {
+    python::find(runner).ok_or_else(|| {
         Ending::new(
             Exit::Preconditions,
             "Python 3.9 or newer is not on this machine; the sample application needs it",
@@ -72,32 +72,34 @@ pub(super) fn machine_python(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
 }
 
 /// The application's environment, made once and used by every rehearsal with the same requirements.
-pub(super) fn environment(stage: &Stage<'_>) -> anyhow::Result<PathBuf> {
-    let requirements = labeler(stage).join("backend").join("requirements.txt");
-    let bytes = std::fs::read(&requirements).context("failed to read the sample requirements")?;
-    let folder = stage
-        .cache
-        .join(format!("venv-{}", &infra::files::sha256_bytes(&bytes)[..12]));
+pub(super) fn environment(
+    runner: &Runner,
+    cache: &Path,
+    note: &(dyn Fn(&str) + Sync),
+) -> anyhow::Result<PathBuf> {
+    let mut samples = REPOSITORIES.iter();
+    let requirements = samples.find(|sample| sample.path == "labeler/backend/requirements.txt");
+    let bytes = requirements.context("the sample requirements are missing")?.bytes;
+    let folder = cache.join(format!("venv-{}", &infra::files::sha256_bytes(bytes)[..12]));
     let marker = folder.join(".complete");
-    let _alone = stage.alone()?;
+    let _alone = super::alone(runner, cache)?;
     if marker.is_file() {
         return Ok(folder);
     }
-    stage.say("installing the sample application's packages");
-    let machine = machine_python(stage)?;
-    stage
-        .runner
+    note("installing the sample application's packages");
+    let machine = machine_python(runner)?;
+    runner
         .run(&python::create_environment(&machine, &folder))
         .map_err(|error| {
             Ending::new(Exit::Preconditions, error.to_string()).hint("sudo apt-get install python3-venv")
         })?;
-    let file = requirements.to_string_lossy();
+    let packages = String::from_utf8_lossy(bytes);
     let install = python::pip_install(
         &python::in_environment(&folder),
         "install the sample requirements",
-        ["-r", &file],
+        packages.split_whitespace(),
     );
-    stage.runner.stream(&install, |line| stage.note(line))?;
+    runner.stream(&install, note)?;
     infra::files::write_shared(&marker, b"").context("failed to mark the environment as complete")?;
     Ok(folder)
 }

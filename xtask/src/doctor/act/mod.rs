@@ -9,12 +9,10 @@ mod password;
 mod raise;
 mod setting;
 mod sql;
-mod stamp;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::Vault;
-use crate::model::RunDir;
 use crate::plan::action::Instance;
 use crate::steps::{Failure, World};
 
@@ -26,7 +24,6 @@ pub(super) use password::SetPassword;
 pub(super) use raise::{RaiseConnections, Restart};
 pub(super) use setting::{ChangeSetting, Value};
 pub(super) use sql::{Back, Sql};
-pub(super) use stamp::Stamp;
 
 /// One act.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -48,8 +45,6 @@ pub enum Act {
     RaiseConnections(RaiseConnections),
     /// Change `.xtask/local.toml`.
     ChangeSetting(ChangeSetting),
-    /// Write down where Alembic stands.
-    Stamp(Box<Stamp>),
 }
 
 /// Hands a call to the act's own file.
@@ -64,7 +59,6 @@ macro_rules! each {
             Act::SetPassword(act) => act.$method($argument),
             Act::RaiseConnections(act) => act.$method($argument),
             Act::ChangeSetting(act) => act.$method($argument),
-            Act::Stamp(act) => act.$method($argument),
         }
     };
 }
@@ -99,20 +93,11 @@ impl Act {
             Self::Part(part) => part.touches(),
             Self::Sql(act) => database(&act.instance, &act.database),
             Self::CreateDatabase(act) => database(&act.instance, &act.database),
-            Self::Stamp(act) => database(&act.instance, &act.database),
             Self::SetPassword(act) => vec![format!("role {} of {:?}", act.role, act.instance.reach)],
             Self::RaiseConnections(act) => vec![format!("max_connections of {:?}", act.instance.reach)],
             Self::Container(act) => vec![format!("container {}", act.name)],
             Self::StartCluster(act) => vec![format!("cluster {}", act.0.data.display())],
             Self::ChangeSetting(act) => vec![format!("file {}", act.file.display())],
-        }
-    }
-
-    /// Whether it is known to have changed nothing yet.
-    pub(super) fn changed_nothing(&self, run: &RunDir) -> bool {
-        match self {
-            Self::Stamp(act) => act.changed_nothing(run),
-            _ => false,
         }
     }
 

@@ -99,7 +99,6 @@ fn found(world: Value, past: Option<Past>) -> BTreeMap<&'static str, Vec<Diagnos
         past: &past,
         open: None,
         run: &RunDir::new(&workspace.runs(), RunId::parse(RUN).unwrap()),
-        stamp: None,
     };
     let ours = [
         "connection-refused",

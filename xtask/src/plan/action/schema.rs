@@ -24,8 +24,6 @@ pub struct UpgradeSchema {
     pub limit_seconds: u64,
     /// What the application's settings must read instead of `.env`.
     pub overrides: Vec<(String, EnvValue)>,
-    /// The one head of the checkout.
-    pub head: String,
     /// The target.
     pub target: Instance,
     /// The database that Alembic manages, by the name people use.
@@ -35,21 +33,29 @@ pub struct UpgradeSchema {
 }
 
 impl UpgradeSchema {
-    /// The script or Alembic. Process environment wins over `.env` in the application's settings.
+    /// The script or Alembic.
     pub fn command(&self, vault: &Vault) -> Cmd {
-        let cmd = Cmd::new(
-            &self.python,
-            format!("bring the schema of {} to head", self.database),
-        )
-        .cwd(&self.backend)
-        .limit(Duration::from_secs(self.limit_seconds))
-        .env("PYTHONIOENCODING", "utf-8")
-        .env("PYTHONUNBUFFERED", "1");
+        let what = format!("bring the schema of {} to head", self.database);
+        let cmd = Cmd::new(&self.python, what);
         let cmd = match &self.script {
             // One answer for each time it may ask; a script that asks nothing leaves them unread.
             Some(script) => cmd.arg(script).stdin(format!("{}\n", self.answer).repeat(3)),
             None => cmd.args(["-m", "alembic", "upgrade", "head"]),
         };
+        self.on_target(cmd.cwd(&self.backend), vault)
+    }
+
+    /// Asks `env.py` for the version table, where that cannot be read from it.
+    pub fn version_table(&self, vault: &Vault) -> Cmd {
+        self.on_target(infra::alembic::run_env(&self.python, &self.backend), vault)
+    }
+
+    /// The application's settings name the target: the environment of a process wins over `.env`.
+    fn on_target(&self, cmd: Cmd, vault: &Vault) -> Cmd {
+        let cmd = cmd
+            .limit(Duration::from_secs(self.limit_seconds))
+            .env("PYTHONIOENCODING", "utf-8")
+            .env("PYTHONUNBUFFERED", "1");
         // What proves the server to us must prove it to Alembic; the rest of our options is not its business.
         let proof = self
             .target

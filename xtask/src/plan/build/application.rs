@@ -56,16 +56,16 @@ impl Builder<'_> {
                 .into_iter()
                 .map(|change| (change.key, change.value))
                 .collect(),
-            head: labeler
-                .alembic
-                .heads
-                .first()
-                .cloned()
-                .context("Alembic has no head")?,
             target: self.target(),
             name: schema.database.clone(),
             database: self.settings.databases[&schema.database].name.clone(),
         }))
+    }
+
+    /// Alembic's head, for people.
+    pub(super) fn head(&self) -> String {
+        let labeler = self.seen.labeler.as_ref();
+        labeler.map_or_else(String::new, |labeler| labeler.heads().join(", "))
     }
 
     /// The `.env` files.

@@ -279,8 +279,10 @@ impl SetUp<'_> {
             return Ok(None);
         };
         let target = self.builder.seen.target.databases.get(schema);
-        let at_head = target.is_some_and(|database| database.revisions == [action.head.clone()]);
-        Ok((!at_head).then_some(Action::UpgradeSchema(action)))
+        let labeler = self.builder.seen.labeler.as_ref();
+        let heads = labeler.map_or(&[][..], |labeler| labeler.heads());
+        let at_head = target.is_some_and(|database| database.revisions.as_deref() == Some(heads));
+        Ok((heads.is_empty() || !at_head).then_some(Action::UpgradeSchema(action)))
     }
 
     fn application(&self) -> anyhow::Result<Option<Action>> {

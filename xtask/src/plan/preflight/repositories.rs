@@ -196,13 +196,14 @@ pub(super) fn python(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 .wanted("a Python with its requirements, to run Alembic and to start the application")
                 .hint(install),
         ),
-        Some(python) if !labeler.has_alembic => findings.push(
-            Finding::error(
-                "labeler.alembic",
-                format!("the environment of {} has no Alembic", python.display()),
-            )
-            .hint(install),
-        ),
+        Some(python) if !labeler.has_alembic && !case.settings.schema.database.is_empty() => {
+            let found = format!("the environment of {} has no Alembic", python.display());
+            let found = match &labeler.alembic {
+                Err(why) => format!("{found} that answers: {why}"),
+                Ok(_) => found,
+            };
+            findings.push(Finding::error("labeler.alembic", found).hint(install));
+        }
         Some(_) => {}
     }
 }
@@ -212,40 +213,63 @@ pub(super) fn alembic(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let (Some(labeler), false) = (&case.seen.labeler, schema.database.is_empty()) else {
         return;
     };
-    let alembic = &labeler.alembic;
-    if let Some(problem) = &alembic.problem {
-        findings.push(Finding::error("alembic.history", problem.clone()));
+    let history = match &labeler.alembic {
+        Ok(history) => history,
+        // What is missing then is told as such.
+        Err(_) if !labeler.has_alembic => return,
+        Err(why) => return findings.push(Finding::error("alembic.history", why)),
+    };
+    if !history.faults.is_empty() {
+        let faults = history.faults.iter();
+        findings.extend(
+            faults.map(|fault| Finding::error("alembic.history", &fault.what).at(&fault.file, fault.line)),
+        );
         return;
     }
-    if alembic.heads.len() != 1 {
+    let heads = history.heads.join(", ");
+    if history.heads.len() != 1 {
         findings.push(
-            Finding::error(
-                "alembic.heads",
-                format!("the checkout has the heads {}", alembic.heads.join(", ")),
-            )
-            .wanted("one head: with several, `upgrade head` does not know where to go")
-            .hint(format!(
-                "cd {} && python -m alembic merge heads",
-                infra::command::shell_path(&labeler.backend)
-            )),
+            Finding::error("alembic.heads", format!("the checkout has the heads {heads}"))
+                .wanted("one head: with several, `upgrade head` does not know where to go")
+                .hint(format!(
+                    "cd {} && python -m alembic merge heads",
+                    infra::command::shell_path(&labeler.backend)
+                )),
         );
     }
-    let revisions = case
-        .seen
-        .sources
-        .get(&schema.database)
-        .and_then(|source| source.revisions.as_ref());
-    for revision in revisions
-        .into_iter()
-        .flatten()
-        .filter(|r| !alembic.known.contains(r))
-    {
+    let Some(source) = case.seen.sources.get(&schema.database) else {
+        return;
+    };
+    if history.version_table.is_none() && source.database.is_some() {
+        findings.push(
+            Finding::warning("alembic.version-table", crate::observe::UNTOLD_TABLE)
+                .wanted(
+                    "a literal `version_table` and `version_table_schema` in its `context.configure`: \
+                         until Alembic runs, nobody looks at which revision the data stands",
+                )
+                .at(history.env.as_deref().unwrap_or(&labeler.backend), 0),
+        );
+    }
+    let standing = source.revisions.as_deref().unwrap_or_default();
+    let known = |revision: &String| history.revisions.contains_key(revision);
+    if let (Some(why), true) = (
+        &history.stuck,
+        standing.iter().all(known) && history.heads.len() == 1,
+    ) {
+        findings.push(
+            Finding::error(
+                "alembic.several-revisions",
+                format!("the data stands at the revisions {}, and Alembic says: {why}", standing.join(", ")),
+            )
+            .wanted("rows in the version table from which `alembic upgrade head` can begin: usually all but the newest are too many"),
+        );
+    }
+    for revision in standing.iter().filter(|revision| !known(revision)) {
         findings.push(
             Finding::error(
                 "alembic.unknown-revision",
                 format!(
-                    "the data stands at revision {revision}, which this checkout (head {}) does not know",
-                    alembic.heads.join(", ")
+                    "the data stands at revision {revision}, which this checkout (head {heads}) does not know"
                 ),
             )
             .wanted("a checkout at least as new as the data")

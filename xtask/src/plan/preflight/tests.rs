@@ -39,7 +39,7 @@ pub(crate) fn server(version: u32, databases: &[&str]) -> Value {
 pub(crate) fn database(name: &str, relations: u64) -> Value {
     json!({
         "name": name, "oid": 1, "bytes": 1000, "relations": relations, "routines_and_types": 0,
-        "large_objects": 0, "schemas": 0, "extensions": {}, "owners": ["admin"], "has_alembic_version": true,
+        "large_objects": 0, "schemas": 0, "extensions": {}, "owners": ["admin"],
     })
 }
 
@@ -74,6 +74,7 @@ fn source(container_name: &str, name: &str) -> Value {
 pub(crate) fn world() -> Value {
     // Checks of folders ask the file system; this one is there on every machine.
     let here = env!("CARGO_MANIFEST_DIR");
+    let place = json!({ "file": "/a.py", "line": 1 });
     json!({
         "docker": {
             "needed": true, "engine": "28.2.2", "problem": null, "compose": ["docker-compose", "1.29.2"],
@@ -82,7 +83,8 @@ pub(crate) fn world() -> Value {
         "labeler": {
             "root": here, "backend": here, "compose_file": null, "python": "/venv/bin/python",
             "has_alembic": true, "has_script": true,
-            "alembic": { "heads": ["bbb"], "known": ["aaa", "bbb"], "problem": null },
+            "alembic": { "Ok": { "heads": ["bbb"], "revisions": { "aaa": place, "bbb": place }, "env": "/env.py",
+                "version_table": { "name": "alembic_version", "schema": null }, "stuck": null, "faults": [] } },
         },
         "platform": { "root": here, "infrastructure": here, "compose_file": "docker-compose.yml",
             "compose_override": null, "compose_sha256": {} },
@@ -319,11 +321,47 @@ fn alembic_histories_that_do_not_fit_the_data_name_both_revisions() {
         },
     );
     error("alembic.heads", &["bbb, ccc", "merge heads"], |world| {
-        world["labeler"]["alembic"]["heads"] = json!(["bbb", "ccc"]);
+        world["labeler"]["alembic"]["Ok"]["heads"] = json!(["bbb", "ccc"]);
     });
     error("alembic.history", &["unreadable"], |world| {
-        world["labeler"]["alembic"]["problem"] = json!("unreadable");
+        world["labeler"]["alembic"]["Ok"]["faults"] =
+            json!([{ "file": "/a.py", "line": 1, "what": "unreadable" }]);
     });
+}
+
+#[test]
+fn b11_rows_of_the_version_table_that_alembic_cannot_go_on_from_are_refused_before_the_fence() {
+    error(
+        "alembic.several-revisions",
+        &["revisions aaa, bbb", "overlaps"],
+        |world| {
+            world["sources"]["labeler"]["revisions"] = json!(["aaa", "bbb"]);
+            world["labeler"]["alembic"]["Ok"]["stuck"] = json!("Requested revision bbb overlaps");
+        },
+    );
+}
+
+#[test]
+fn a_version_table_that_env_py_computes_is_told() {
+    let found = findings(|world| {
+        world["labeler"]["alembic"]["Ok"]["version_table"] = json!(null);
+        world["sources"]["labeler"]["revisions"] = json!(null);
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].id, "alembic.version-table");
+    assert_eq!(found[0].severity, Severity::Warning);
+}
+
+#[test]
+fn without_alembic_its_rules_are_told_once() {
+    error(
+        "labeler.alembic",
+        &["has no Alembic that answers: no Python"],
+        |world| {
+            world["labeler"]["has_alembic"] = json!(false);
+            world["labeler"]["alembic"] = json!({ "Err": "no Python" });
+        },
+    );
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub fn start(
     home: &Path,
     settings: &mut DocumentMut,
 ) -> anyhow::Result<s3::Server> {
-    let python = repositories::machine_python(stage)?;
+    let python = repositories::machine_python(stage.runner)?;
     let programs = s3::Programs::ensure(stage.runner, &python, stage.cache)?;
     let port = ports::free(1).context("failed to find a free port")?[0];
     let server = programs.start(stage.runner, port, &stage.base.join("storage.log"))?;
