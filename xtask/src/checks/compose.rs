@@ -1,8 +1,9 @@
 //! Compose files of both repositories.
 
-use infra::compose::file::{ComposeFile, Published, Service, image_tag};
+use infra::compose::model::{Published, image_name, image_tag};
+use infra::compose::{Config, Refused, Service};
 
-use super::{Case, Check, Group, Looked, NotLooked, error, warning};
+use super::{Case, Check, Group, Looked, NotLooked, error, note, warning};
 use crate::model::Finding;
 use crate::observe::ComposeSeen;
 
@@ -11,8 +12,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "compose.readable",
         group: Group::Compose,
         meaning: "the Compose files of both repositories can be read",
-        why: "Compose stops at the first line that is not YAML, and every other check of the file is blind.",
-        fix: "Correct the line that is named; `docker compose config` shows what Compose makes of the file.",
+        why: "Every other check of the file goes by what `docker compose config` or `docker-compose config` makes of it. A variable or a file \
+              of `env_file` that only another machine has, or no Compose at all, is no fault: then nothing is looked at.",
+        fix: "Correct what Compose names.",
         run: readable,
     },
     Check {
@@ -60,48 +62,69 @@ pub(super) const CHECKS: &[Check] = &[
         id: "compose.ports",
         group: Group::Compose,
         meaning: "no two services publish the same port",
-        why: "The second one to start fails, across both repositories. Two Redis on one port are a warning: either one serves. \
+        why: "The second one to start fails, across both repositories. Two Redis on one port are a note: either one serves. \
               Services of one file whose `profiles` have none in common are alternatives.",
         fix: "Give one of them another host port.",
         run: ports,
     },
+    Check {
+        id: "compose.data-mount",
+        group: Group::Compose,
+        meaning: "the platform's volume is mounted where its image keeps the data",
+        why: "From 18 on the official image keeps its data in a folder of /var/lib/postgresql, and refuses to start with a volume at \
+              /var/lib/postgresql/data.",
+        fix: "Mount the volume at /var/lib/postgresql.",
+        run: data_mount,
+    },
+    Check {
+        id: "compose.open-port",
+        group: Group::Compose,
+        meaning: "no PostgreSQL with a password that everybody can read is open to other machines",
+        why: "A port without an address is published on every network of the machine, and the firewall does not see it: Docker opens it.",
+        fix: "Publish it as `127.0.0.1:5432:5432`, or take the password from a variable without a default.",
+        run: open_port,
+    },
 ];
 
-/// The labeler's Compose file.
-pub(super) fn labeler<'a>(case: &Case<'a>) -> Result<&'a ComposeFile, NotLooked> {
-    readable_file(case.config()?.labeler_compose.as_ref(), "labeler")
+/// What Compose makes of the labeler's file.
+pub(super) fn labeler<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
+    understood(case.config()?.labeler_compose.as_ref(), "labeler")
 }
 
-/// The platform's Compose file.
-pub(super) fn platform<'a>(case: &Case<'a>) -> Result<&'a ComposeFile, NotLooked> {
-    readable_file(case.config()?.platform_compose.as_ref(), "platform")
+/// What Compose makes of the platform's file.
+pub(super) fn platform<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
+    understood(case.config()?.platform_compose.as_ref(), "platform")
 }
 
-fn readable_file<'a>(seen: Option<&'a ComposeSeen>, whose: &str) -> Result<&'a ComposeFile, NotLooked> {
+fn understood<'a>(seen: Option<&'a ComposeSeen>, whose: &str) -> Result<&'a Config, NotLooked> {
     let seen = seen.ok_or_else(|| NotLooked::because(format!("the {whose}'s Compose file is not here")))?;
-    seen.file
-        .as_ref()
-        .map_err(|_| NotLooked::because(format!("the {whose}'s Compose file cannot be read")))
+    seen.config.as_ref().map_err(|refused| match refused.fault {
+        true => NotLooked::because(format!("Compose does not read the {whose}'s file")),
+        false => not_looked(refused),
+    })
+}
+
+/// In the program's own words, on one line.
+fn not_looked(refused: &Refused) -> NotLooked {
+    let words: Vec<&str> = refused.why.lines().map(str::trim).collect();
+    NotLooked::because(format!("not looked at: {}", words.join(" ")))
 }
 
 fn readable(case: &Case<'_>) -> Looked {
     let config = case.config()?;
-    let seen: Vec<&ComposeSeen> = config
-        .labeler_compose
-        .iter()
-        .chain(&config.platform_compose)
-        .collect();
-    if seen.is_empty() {
+    let both = || config.labeler_compose.iter().chain(&config.platform_compose);
+    if both().next().is_none() {
         return Err(NotLooked::because("no Compose file is here"));
     }
-    let mut findings = Vec::new();
-    for seen in seen {
-        if let Err(error_of) = &seen.file {
-            let text = format!("the file is not a Compose file: {}", error_of.why);
-            findings.push(error(text).at(&seen.path, error_of.line));
-        }
+    let refused = both().filter_map(|seen| Some((&seen.path, seen.config.as_ref().err()?)));
+    let (faults, unknown): (Vec<_>, Vec<_>) = refused.partition(|(_, refused)| refused.fault);
+    match unknown.first() {
+        Some((_, refused)) if faults.is_empty() => Err(not_looked(refused)),
+        _ => Ok(faults
+            .into_iter()
+            .map(|(path, refused)| error(format!("Compose does not read this file: {refused}")).at(path, 0))
+            .collect()),
     }
-    Ok(findings)
 }
 
 fn no_old_instances(case: &Case<'_>) -> Looked {
@@ -135,8 +158,8 @@ fn servers_beside(seen: &ComposeSeen) -> Vec<Finding> {
     };
     let mut findings = Vec::new();
     for other in &seen.others {
-        match &other.file {
-            Ok(file) => findings.extend(file.services.iter().filter(|one| one.is_postgres()).map(
+        match &other.config {
+            Ok(config) => findings.extend(config.services.iter().filter(|one| one.is_postgres()).map(
                 |service| {
                     let text = format!("{} has PostgreSQL service {} as well", name(other), service.name);
                     warning(text)
@@ -145,8 +168,8 @@ fn servers_beside(seen: &ComposeSeen) -> Vec<Finding> {
                 },
             )),
             Err(why) => {
-                let text = format!("{} cannot be read: {}", name(other), why.why);
-                findings.push(warning(text).wanted(wanted.clone()).at(&other.path, why.line));
+                let text = format!("{} cannot be looked at: {why}", name(other));
+                findings.push(warning(text).wanted(wanted.clone()).at(&other.path, 0));
             }
         }
     }
@@ -154,7 +177,7 @@ fn servers_beside(seen: &ComposeSeen) -> Vec<Finding> {
 }
 
 /// The PostgreSQL services that the host can reach.
-fn published(file: &ComposeFile) -> Vec<&Service> {
+fn published(file: &Config) -> Vec<&Service> {
     file.services
         .iter()
         .filter(|s| s.is_postgres() && !s.ports.is_empty())
@@ -211,13 +234,10 @@ fn instance<'a>(case: &Case<'a>) -> Result<&'a Service, NotLooked> {
 
 fn databases(case: &Case<'_>) -> Looked {
     let service = instance(case)?;
-    let environment = |name: &str| {
-        let text = service.environment.get(name).map(|l| l.text.as_str());
-        text.filter(|text| !text.is_empty())
-    };
     // The image makes a database named like the user when POSTGRES_DB is not set.
-    let first = environment("POSTGRES_DB")
-        .or_else(|| environment("POSTGRES_USER"))
+    let first = service
+        .variable("POSTGRES_DB")
+        .or_else(|| service.variable("POSTGRES_USER"))
         .unwrap_or("postgres");
     let scripts = &case.config()?.init_scripts;
     let made: Vec<String> = scripts
@@ -232,14 +252,6 @@ fn databases(case: &Case<'_>) -> Looked {
     let missing: Vec<&str> = wanted
         .filter(|name| *name != first && !made.iter().any(|m| m == name))
         .collect();
-    if let (Some(file), None, false) = (
-        service.env_files.first(),
-        environment("POSTGRES_DB"),
-        missing.is_empty(),
-    ) {
-        let why = format!("{} is not here, and may set POSTGRES_DB", file.path.display());
-        return Err(NotLooked::because(why));
-    }
     Ok(missing
         .into_iter()
         .map(|name| {
@@ -304,7 +316,7 @@ fn without_blocks(text: &str) -> String {
 
 fn health_check(case: &Case<'_>) -> Looked {
     let service = instance(case)?;
-    if service.health_check.is_some() {
+    if service.health_check {
         return Ok(Vec::new());
     }
     Ok(vec![
@@ -320,19 +332,19 @@ fn pinned_image(case: &Case<'_>) -> Looked {
     let Some(image) = &service.image else {
         return Ok(Vec::new());
     };
-    if image_tag(&image.text).is_some_and(names_a_major) {
+    if image_tag(image).is_some_and(names_a_major) {
         return Ok(Vec::new());
     }
     Ok(vec![
         error(format!(
             "image {} of service {} names no version",
-            image.text, service.name
+            image, service.name
         ))
         .wanted(format!(
             "a tag with the major version, for example {}",
             case.settings().target.image
         ))
-        .at(&image.file, image.line),
+        .at(&service.file, service.line),
     ])
 }
 
@@ -346,9 +358,10 @@ fn names_a_major(tag: &str) -> bool {
 }
 
 fn ports(case: &Case<'_>) -> Looked {
-    let files: Vec<&ComposeFile> = [labeler(case), platform(case)].into_iter().flatten().collect();
+    let (labeler, platform) = (labeler(case), platform(case));
+    let files: Vec<&Config> = [&labeler, &platform].into_iter().flatten().copied().collect();
     if files.is_empty() {
-        return Err(NotLooked::because("no Compose file can be read"));
+        return labeler.map(|_| Vec::new());
     }
     let services = files
         .iter()
@@ -362,25 +375,98 @@ fn ports(case: &Case<'_>) -> Looked {
         let collides = |(other_of, other, other_port): &&(usize, &Service, &Published)| {
             other_port.collides(port) && !(of == other_of && service.is_alternative_to(other))
         };
-        let Some((_, other, other_port)) = all[..at].iter().find(collides) else {
+        let Some((_, other, _)) = all[..at].iter().find(collides) else {
             continue;
         };
         let text = format!(
-            "service {} publishes port {}, as {} does in {}:{}",
+            "service {} publishes port {}, as {} does in {}",
             service.name,
             port.port,
             other.name,
-            other_port.file.display(),
-            other_port.line
+            other.file.display()
         );
         let finding = if service.is_redis() && other.is_redis() {
-            warning(text).wanted("one Redis on this port: only the first one to start runs")
+            note(text).wanted("nothing to do: either one serves, and only the first one to start runs")
         } else {
             error(text).wanted("another host port: the second one to start fails")
         };
-        findings.push(finding.at(&port.file, port.line));
+        findings.push(finding.at(&service.file, service.line));
+    }
+    let seen = case.config()?;
+    // A file that is here and not understood may publish the same port.
+    if findings.is_empty() && seen.labeler_compose.is_some() {
+        labeler?;
+    }
+    if findings.is_empty() && seen.platform_compose.is_some() {
+        platform?;
     }
     Ok(findings)
+}
+
+/// The folder of the official images before 18.
+const OLD_DATA: &str = "/var/lib/postgresql/data";
+
+fn data_mount(case: &Case<'_>) -> Looked {
+    let service = instance(case)?;
+    let Some(image) = service
+        .image
+        .as_ref()
+        .filter(|image| image_name(image) == "postgres")
+    else {
+        return Ok(Vec::new());
+    };
+    let digits = |tag: &str| {
+        tag.split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse::<u32>()
+            .ok()
+    };
+    let new = image_tag(image).and_then(digits).is_some_and(|major| major >= 18);
+    let old = service
+        .mounts
+        .iter()
+        .any(|mount| mount.target.trim_end_matches('/') == OLD_DATA);
+    if !new || !old || service.variable("PGDATA").is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(vec![
+        error(format!(
+            "image {image} does not start with a volume at {OLD_DATA}"
+        ))
+        .wanted("the volume at /var/lib/postgresql")
+        .at(&service.file, service.line),
+    ])
+}
+
+fn open_port(case: &Case<'_>) -> Looked {
+    let seen = case.config()?.platform_compose.as_ref();
+    let mut findings = Vec::new();
+    for service in published(platform(case)?) {
+        let password = service.variable("POSTGRES_PASSWORD");
+        let readable = password.is_some_and(|password| seen.is_some_and(|seen| holds(&seen.text, password)));
+        let open = service.ports.iter().find(|port| port.is_everywhere());
+        if let (Some(port), true) = (open, readable) {
+            let text = format!(
+                "service {} is open to other machines on port {}, and its password is in the file",
+                service.name, port.port
+            );
+            findings.push(
+                note(text)
+                    .wanted("127.0.0.1 before the port")
+                    .at(&service.file, service.line),
+            );
+        }
+    }
+    Ok(findings)
+}
+
+/// Whether a word stands in a text.
+fn holds(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.into_iter().chain(after).any(char::is_alphanumeric)
+    })
 }
 
 #[cfg(test)]

@@ -223,3 +223,8 @@ fn error(found: impl Into<String>) -> Finding {
 fn warning(found: impl Into<String>) -> Finding {
     Finding::warning("", found)
 }
+
+/// A note whose id the runner fills in.
+fn note(found: impl Into<String>) -> Finding {
+    Finding::note("", found)
+}

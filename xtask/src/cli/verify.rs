@@ -153,6 +153,9 @@ pub(super) fn look(
     let cleanup = scope == Scope::All && selected.iter().any(|check| check.group == Group::Cleanup);
     let config = needs(Scope::Config).then(|| observe::read_config(&eyes));
     if let Some(seen) = &config {
+        for (what, seconds) in &seen.asked {
+            context.terminal.line(&format!("asked {what}: {seconds:.1} s"));
+        }
         observe::learn_config(&context.loaded.settings, &context.runner, seen);
     }
     let instance =

@@ -4,6 +4,7 @@ mod application;
 mod candidates;
 mod checkup;
 pub mod clients;
+mod compose;
 mod config_files;
 mod docker;
 mod env;
@@ -35,6 +36,9 @@ use crate::model::Finding;
 pub use application::RunningApplication;
 pub use checkup::{Checkup, Inside, LoginSeen, SCARCE, look_for_problems};
 pub use clients::{AllClients, ClientsSeen, ProgramsSeen};
+pub use compose::labeler_project;
+#[cfg(test)]
+pub use config_files::read_config_with;
 pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile, read_config};
 pub use docker::{DockerSeen, in_the_place_of};
 pub use env::{EnvSeen, KeySeen, MappingSeen, is_placeholder, is_template, learn_config, learn_kept};
@@ -164,8 +168,9 @@ impl Observed {
 pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     let mut findings = Vec::new();
     let docker = docker::look(eyes);
-    let labeler = repositories::labeler(eyes);
-    let platform = repositories::platform(eyes);
+    let mut labeler = repositories::labeler(eyes);
+    let mut platform = repositories::platform(eyes);
+    let place = compose::ask(eyes, &docker, labeler.as_mut(), platform.as_mut());
     let env_files = env::look(eyes, labeler.as_ref(), vault);
     let sources = sources::look(eyes, &docker, &env_files, vault, &mut findings);
     let target = target::look(eyes, &docker, vault, &mut findings);
@@ -192,9 +197,11 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     docker::missing_images(eyes, &mut seen.docker, images);
     seen.held_ports = seen.ports_held(eyes.settings, eyes.runner);
     seen.target.data = storage::target(eyes, &seen);
+    seen.target.place = place.filter(|_| seen.target.container.is_none() && seen.docker.problem.is_none());
     // What cannot be told of it here is told where it matters, by the step that starts the target.
-    let place = volume::place(eyes, &seen).and_then(Result::ok);
-    seen.target.space = space::look(eyes, &seen, place.as_ref());
-    seen.target.volume = place.and_then(|place| volume::existing(Ok(place), &seen).ok().flatten());
+    let place = seen.target.place.as_ref().and_then(|place| place.as_ref().ok());
+    let volume = place.and_then(|place| volume::existing(place, &seen).ok().flatten());
+    seen.target.space = space::look(eyes, &seen, place);
+    seen.target.volume = volume;
     seen
 }
