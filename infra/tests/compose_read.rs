@@ -1,5 +1,9 @@
 //! What both Compose programs make of real files, and how they refuse. Needs no engine.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may panic, and --nocapture shows what is left out"
+)]
 
 #[path = "support/left_out.rs"]
 mod left_out;
@@ -8,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use infra::compose::{Config, Program, Project, Refused, override_of};
-use infra::{Interrupt, Runner};
+use infra::{Interrupt, Runner, files};
 
 /// Every Compose program of this machine, with the folder that has the plugin where a test fetched it.
 fn programs() -> Vec<(Program, Option<PathBuf>)> {
@@ -34,7 +38,7 @@ fn programs() -> Vec<(Program, Option<PathBuf>)> {
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("a folder ").tempdir().unwrap();
     for (name, text) in files {
-        fs::write(folder.path().join(name), text).unwrap();
+        files::write_shared(&folder.path().join(name), text.as_bytes()).unwrap();
     }
     folder
 }

@@ -1,6 +1,8 @@
 //! Compose files of both repositories.
 
-use infra::compose::model::{Published, image_name, image_tag};
+mod instance;
+
+use infra::compose::model::Published;
 use infra::compose::{Config, Refused, Service};
 
 use super::{Case, Check, Group, Looked, NotLooked, error, note, warning};
@@ -40,7 +42,7 @@ pub(super) const CHECKS: &[Check] = &[
         meaning: "a new platform instance is born with all databases",
         why: "`POSTGRES_DB` makes one; the others come from scripts that run on an empty volume. Without them a new machine starts broken.",
         fix: "Add `CREATE DATABASE` to a script under `/docker-entrypoint-initdb.d`.",
-        run: databases,
+        run: instance::databases,
     },
     Check {
         id: "compose.health-check",
@@ -48,7 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
         meaning: "the platform's PostgreSQL has a health check",
         why: "Without one, `depends_on` and `up --wait` go on while the server still starts.",
         fix: "Add a `healthcheck` that asks over TCP: `pg_isready -h 127.0.0.1` does not answer for the first-run server.",
-        run: health_check,
+        run: instance::health_check,
     },
     Check {
         id: "compose.pinned-image",
@@ -56,7 +58,7 @@ pub(super) const CHECKS: &[Check] = &[
         meaning: "the platform's PostgreSQL image names a major version",
         why: "`latest` becomes the next major version one morning, and that server refuses to start on the old volume.",
         fix: "Write a tag with the major version, for example `postgres:16-alpine`.",
-        run: pinned_image,
+        run: instance::pinned_image,
     },
     Check {
         id: "compose.ports",
@@ -74,7 +76,7 @@ pub(super) const CHECKS: &[Check] = &[
         why: "From 18 on the official image keeps its data in a folder of /var/lib/postgresql, and refuses to start with a volume at \
               /var/lib/postgresql/data.",
         fix: "Mount the volume at /var/lib/postgresql.",
-        run: data_mount,
+        run: instance::data_mount,
     },
     Check {
         id: "compose.open-port",
@@ -82,7 +84,7 @@ pub(super) const CHECKS: &[Check] = &[
         meaning: "no PostgreSQL with a password that everybody can read is open to other machines",
         why: "A port without an address is published on every network of the machine, and the firewall does not see it: Docker opens it.",
         fix: "Publish it as `127.0.0.1:5432:5432`, or take the password from a variable without a default.",
-        run: open_port,
+        run: instance::open_port,
     },
 ];
 
@@ -104,10 +106,14 @@ fn understood<'a>(seen: Option<&'a ComposeSeen>, whose: &str) -> Result<&'a Conf
     })
 }
 
-/// In the program's own words, on one line.
+/// The program's own words, on one line.
+fn words(refused: &Refused) -> String {
+    let lines: Vec<&str> = refused.why.lines().map(str::trim).collect();
+    lines.join(" ")
+}
+
 fn not_looked(refused: &Refused) -> NotLooked {
-    let words: Vec<&str> = refused.why.lines().map(str::trim).collect();
-    NotLooked::because(format!("not looked at: {}", words.join(" ")))
+    NotLooked::because(format!("not looked at: {}", words(refused)))
 }
 
 fn readable(case: &Case<'_>) -> Looked {
@@ -122,7 +128,9 @@ fn readable(case: &Case<'_>) -> Looked {
         Some((_, refused)) if faults.is_empty() => Err(not_looked(refused)),
         _ => Ok(faults
             .into_iter()
-            .map(|(path, refused)| error(format!("Compose does not read this file: {refused}")).at(path, 0))
+            .map(|(path, refused)| {
+                error(format!("Compose does not read this file: {}", words(refused))).at(path, 0)
+            })
             .collect()),
     }
 }
@@ -141,39 +149,30 @@ fn no_old_instances(case: &Case<'_>) -> Looked {
 
 /// PostgreSQL servers of other Compose files in the folder: whoever starts Compose there without `-f` may get those.
 fn servers_beside(seen: &ComposeSeen) -> Vec<Finding> {
-    let name = |seen: &ComposeSeen| {
-        let name = seen.path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
-    };
-    let all: Vec<String> = seen.others.iter().chain([seen]).map(name).collect();
-    let first = infra::compose::NAMES
-        .iter()
-        .find(|known| all.iter().any(|name| name == *known));
-    let wanted = match first {
-        Some(first) => format!(
-            "one Compose file: without -f Compose v2 takes {first}, and this reads {}",
-            name(seen)
-        ),
-        None => format!("one Compose file: this reads {}", name(seen)),
-    };
-    let mut findings = Vec::new();
-    for other in &seen.others {
-        match &other.config {
-            Ok(config) => findings.extend(config.services.iter().filter(|one| one.is_postgres()).map(
-                |service| {
-                    let text = format!("{} has PostgreSQL service {} as well", name(other), service.name);
-                    warning(text)
-                        .wanted(wanted.clone())
-                        .at(&service.file, service.line)
-                },
-            )),
-            Err(why) => {
-                let text = format!("{} cannot be looked at: {why}", name(other));
-                findings.push(warning(text).wanted(wanted.clone()).at(&other.path, 0));
-            }
+    let name = |seen: &ComposeSeen| seen.path.file_name().unwrap_or_default().display().to_string();
+    let wanted = format!(
+        "one Compose file: this reads {}, and Compose without -f may take the other",
+        name(seen)
+    );
+    let found = seen.others.iter().flat_map(|other| match &other.config {
+        Ok(config) => {
+            let servers = config.services.iter().filter(|one| one.is_postgres());
+            let told = servers.map(|service| {
+                warning(format!(
+                    "{} has PostgreSQL service {} as well",
+                    name(other),
+                    service.name
+                ))
+                .at(&service.file, service.line)
+            });
+            told.collect()
         }
-    }
-    findings
+        Err(refused) => {
+            let text = format!("{} cannot be looked at: {}", name(other), words(refused));
+            vec![warning(text).at(&other.path, 0)]
+        }
+    });
+    found.map(|finding| finding.wanted(wanted.clone())).collect()
 }
 
 /// The PostgreSQL services that the host can reach.
@@ -221,142 +220,6 @@ fn one_instance(case: &Case<'_>) -> Looked {
     Ok(findings)
 }
 
-/// The service the settings name, else the only published PostgreSQL.
-fn instance<'a>(case: &Case<'a>) -> Result<&'a Service, NotLooked> {
-    let file = platform(case)?;
-    let name = &case.settings().target.service;
-    let named = file.services.iter().find(|s| s.name == *name && s.is_postgres());
-    let service = named.or_else(|| published(file).into_iter().next());
-    let service =
-        service.ok_or_else(|| NotLooked::because("the platform's Compose file has no PostgreSQL"))?;
-    Ok(service)
-}
-
-fn databases(case: &Case<'_>) -> Looked {
-    let service = instance(case)?;
-    // The image makes a database named like the user when POSTGRES_DB is not set.
-    let first = service
-        .variable("POSTGRES_DB")
-        .or_else(|| service.variable("POSTGRES_USER"))
-        .unwrap_or("postgres");
-    let scripts = &case.config()?.init_scripts;
-    let made: Vec<String> = scripts
-        .iter()
-        .flat_map(|script| created_databases(&script.text))
-        .collect();
-    let wanted = case
-        .settings()
-        .databases
-        .values()
-        .map(|database| database.name.as_str());
-    let missing: Vec<&str> = wanted
-        .filter(|name| *name != first && !made.iter().any(|m| m == name))
-        .collect();
-    Ok(missing
-        .into_iter()
-        .map(|name| {
-            let finding = error(format!("nothing creates database {name} on a new volume"))
-                .wanted("POSTGRES_DB or a script under /docker-entrypoint-initdb.d")
-                .hint(format!("CREATE DATABASE {name};"));
-            match scripts.first() {
-                Some(script) => finding.at(&script.path, 1),
-                None => finding.at(&service.file, service.line),
-            }
-        })
-        .collect())
-}
-
-/// The names behind `CREATE DATABASE` in an init script; comments do not count.
-fn created_databases(text: &str) -> Vec<String> {
-    let code: String = without_blocks(text)
-        .lines()
-        .map(|line| {
-            let line = line.split("--").next().unwrap_or(line);
-            if line.trim_start().starts_with('#') {
-                "\n"
-            } else {
-                line
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ");
-    let words: Vec<&str> = code
-        .split(|c: char| c.is_whitespace() || c == ';' || c == '(')
-        .collect();
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let is = |word: &str, wanted: &str| word.trim_matches(['"', '\'']).eq_ignore_ascii_case(wanted);
-    words
-        .windows(3)
-        .filter(|window| is(window[0], "CREATE") && is(window[1], "DATABASE"))
-        .map(|window| window[2].trim_matches(['"', '\'', '\\']).to_owned())
-        .collect()
-}
-
-/// A text without what stands between `/*` and `*/`; in a shell script an open `/*` is a pattern.
-fn without_blocks(text: &str) -> String {
-    let Some((before, rest)) = text.split_once("/*") else {
-        return text.to_owned();
-    };
-    let (mut depth, mut at) = (1, 0);
-    while depth > 0 {
-        let Some(next) = rest[at..].find(['/', '*']) else {
-            return text.to_owned();
-        };
-        at += next;
-        let step = match &rest.as_bytes()[at..(at + 2).min(rest.len())] {
-            b"/*" => 1,
-            b"*/" => -1,
-            _ => 0,
-        };
-        depth += step;
-        at += if step == 0 { 1 } else { 2 };
-    }
-    format!("{before} {}", without_blocks(&rest[at..]))
-}
-
-fn health_check(case: &Case<'_>) -> Looked {
-    let service = instance(case)?;
-    if service.health_check {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
-        error(format!("service {} has no health check", service.name))
-            .wanted("one that asks over TCP")
-            .hint("test: [\"CMD\", \"pg_isready\", \"-h\", \"127.0.0.1\", \"-U\", \"admin\", \"-d\", \"platform\"]")
-            .at(&service.file, service.line),
-    ])
-}
-
-fn pinned_image(case: &Case<'_>) -> Looked {
-    let service = instance(case)?;
-    let Some(image) = &service.image else {
-        return Ok(Vec::new());
-    };
-    if image_tag(image).is_some_and(names_a_major) {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
-        error(format!(
-            "image {} of service {} names no version",
-            image, service.name
-        ))
-        .wanted(format!(
-            "a tag with the major version, for example {}",
-            case.settings().target.image
-        ))
-        .at(&service.file, service.line),
-    ])
-}
-
-/// `16`, `16.4-alpine`, `pg16` and `latest-pg16`, or a digest; `alpine3.20` is the version of something else.
-fn names_a_major(tag: &str) -> bool {
-    let is_version = |part: &str| {
-        let part = part.strip_prefix("pg").unwrap_or(part);
-        part.starts_with(|c: char| c.is_ascii_digit())
-    };
-    tag.starts_with("sha256:") || tag.split(['-', '_']).any(is_version)
-}
-
 fn ports(case: &Case<'_>) -> Looked {
     let (labeler, platform) = (labeler(case), platform(case));
     let files: Vec<&Config> = [&labeler, &platform].into_iter().flatten().copied().collect();
@@ -401,103 +264,4 @@ fn ports(case: &Case<'_>) -> Looked {
         platform?;
     }
     Ok(findings)
-}
-
-/// The folder of the official images before 18.
-const OLD_DATA: &str = "/var/lib/postgresql/data";
-
-fn data_mount(case: &Case<'_>) -> Looked {
-    let service = instance(case)?;
-    let Some(image) = service
-        .image
-        .as_ref()
-        .filter(|image| image_name(image) == "postgres")
-    else {
-        return Ok(Vec::new());
-    };
-    let digits = |tag: &str| {
-        tag.split(|c: char| !c.is_ascii_digit())
-            .next()?
-            .parse::<u32>()
-            .ok()
-    };
-    let new = image_tag(image).and_then(digits).is_some_and(|major| major >= 18);
-    let old = service
-        .mounts
-        .iter()
-        .any(|mount| mount.target.trim_end_matches('/') == OLD_DATA);
-    if !new || !old || service.variable("PGDATA").is_some() {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
-        error(format!(
-            "image {image} does not start with a volume at {OLD_DATA}"
-        ))
-        .wanted("the volume at /var/lib/postgresql")
-        .at(&service.file, service.line),
-    ])
-}
-
-fn open_port(case: &Case<'_>) -> Looked {
-    let seen = case.config()?.platform_compose.as_ref();
-    let mut findings = Vec::new();
-    for service in published(platform(case)?) {
-        let password = service.variable("POSTGRES_PASSWORD");
-        let readable = password.is_some_and(|password| seen.is_some_and(|seen| holds(&seen.text, password)));
-        let open = service.ports.iter().find(|port| port.is_everywhere());
-        if let (Some(port), true) = (open, readable) {
-            let text = format!(
-                "service {} is open to other machines on port {}, and its password is in the file",
-                service.name, port.port
-            );
-            findings.push(
-                note(text)
-                    .wanted("127.0.0.1 before the port")
-                    .at(&service.file, service.line),
-            );
-        }
-    }
-    Ok(findings)
-}
-
-/// Whether a word stands in a text.
-fn holds(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
-        !before.into_iter().chain(after).any(char::is_alphanumeric)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{created_databases, names_a_major};
-
-    #[test]
-    fn created_databases_are_found_in_sql_and_in_shell() {
-        let text = "-- CREATE DATABASE no;\nCREATE DATABASE users OWNER admin;\ncreate database \"labeler\";\n\
-                    # CREATE DATABASE never\npsql -c 'CREATE DATABASE extra'\n\
-                    /* CREATE DATABASE no; /* nested */ CREATE DATABASE no; */ CREATE DATABASE last;\n";
-        assert_eq!(created_databases(text), ["users", "labeler", "extra", "last"]);
-        let text = "for file in /sql/*; do\n  psql -c 'CREATE DATABASE one'\ndone\n";
-        assert_eq!(created_databases(text), ["one"]);
-    }
-
-    #[test]
-    fn a_tag_is_pinned_by_postgresql_s_version_only() {
-        for tag in [
-            "16",
-            "16-alpine",
-            "16.4-alpine3.20",
-            "pg16",
-            "latest-pg16",
-            "15-3.4",
-            "sha256:0a",
-        ] {
-            assert!(names_a_major(tag), "{tag}");
-        }
-        for tag in ["latest", "alpine", "alpine3.20", "bookworm", "pg"] {
-            assert!(!names_a_major(tag), "{tag}");
-        }
-    }
 }

@@ -61,7 +61,7 @@ pub enum Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Files only: no service, no Docker, no network.
+    /// Files only, as git and Compose read them: no service, no engine, no network.
     Config,
     /// The target instance and its databases.
     Databases,

@@ -17,7 +17,7 @@ use crate::report;
 
 /// Verify: the guide's checklist and more, as named checks
 ///
-/// Scope `config` reads files only: no service, no Docker, no network; made for pre-merge pipelines. Each check has a
+/// Scope `config` reads files only, and asks git and Compose about them: no service, no engine, no network; made for pre-merge pipelines. Each check has a
 /// section in docs/checks.md. Exit code 0: all passed; 3: findings; 10: only warnings; 20: no service is
 /// reachable, or nothing could be checked.
 #[derive(Debug, Clone, clap::Args)]

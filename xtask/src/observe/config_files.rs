@@ -98,7 +98,11 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
         let find = || infra::compose::find(eyes.runner, eyes.settings.docker.compose);
         let Some(program) = *program.get_or_init(find) else {
             return Err(Refused {
-                why: "neither `docker compose` nor `docker-compose` is on this machine".to_owned(),
+                why: match eyes.settings.docker.compose {
+                    Some(wanted) => format!("`{}` is not on this machine; install it", wanted.name()),
+                    None => "neither `docker compose` nor `docker-compose` is on this machine; install one"
+                        .to_owned(),
+                },
                 fault: false,
             });
         };
