@@ -65,7 +65,7 @@ fn gitlab_lays_both_repositories_side_by_side_from_either() {
         std::fs::create_dir_all(project.join("own")).unwrap();
         // `git clone` makes the folder that it is told last.
         let script = format!(
-            "set -e\napt-get() {{ :; }}\ngit() {{ for last; do :; done; mkdir \"$last\"; }}\n{before}\ncd ../migration\n"
+            "set -e\ngit() {{ for last; do :; done; mkdir \"$last\"; }}\n{before}\ncd ../migration\n"
         );
         let cmd = infra::Cmd::new("sh", "run the pipeline's first lines")
             .args(["-c", &script])
