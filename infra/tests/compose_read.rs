@@ -178,6 +178,8 @@ fn what_only_a_profile_needs_may_be_missing() {
     }
 }
 
+/// Windows looks for programs in the path of the parent.
+#[cfg(unix)]
 #[test]
 fn without_the_program_nothing_is_known() {
     let folder = folder(&[("docker-compose.yml", "services:\n  a:\n    image: x\n")]);
