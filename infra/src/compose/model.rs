@@ -67,8 +67,6 @@ pub struct Published {
     pub port: u16,
     /// `tcp` or `udp`.
     pub protocol: String,
-    /// The container's port.
-    pub container: Option<u16>,
 }
 
 /// A mount.
@@ -318,14 +316,12 @@ fn ports(node: &Value) -> (Vec<u16>, Vec<Published>) {
             )
         }
     };
-    let inside = range(&container);
-    let published = range(&host).into_iter().enumerate().map(|(at, port)| Published {
+    let published = range(&host).into_iter().map(|port| Published {
         address: address.clone(),
         port,
         protocol: protocol.clone(),
-        container: inside.get(at).copied(),
     });
-    (inside.clone(), published.collect())
+    (range(&container), published.collect())
 }
 
 /// `8000` or `8000-8010`; nothing when it is neither.

@@ -80,13 +80,13 @@ fn ports_of_both_forms_say_the_same() {
     let ports: Vec<_> = config.service("db").unwrap().ports.iter().collect();
     let seen: Vec<_> = ports
         .iter()
-        .map(|one| (one.address.as_deref(), one.port, one.container))
+        .map(|one| (one.address.as_deref(), one.port))
         .collect();
     let wanted = [
-        (None, 5432, Some(5432)),
-        (Some("127.0.0.1"), 5433, Some(5433)),
-        (Some("::1"), 6000, Some(7000)),
-        (Some("::1"), 6001, Some(7001)),
+        (None, 5432),
+        (Some("127.0.0.1"), 5433),
+        (Some("::1"), 6000),
+        (Some("::1"), 6001),
     ];
     assert_eq!(seen, wanted);
     assert_eq!(ports[1].protocol, "udp");
