@@ -1,10 +1,7 @@
 //! Docker Compose: the plugin (`docker compose`) and the old program (`docker-compose` 1.29), which users both have.
 
-mod data;
-pub mod file;
-pub mod interpolate;
-mod load;
-mod service;
+pub mod model;
+mod read;
 pub mod yaml;
 
 use std::path::{Path, PathBuf};
@@ -12,11 +9,39 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Cmd, CommandError, Runner};
+use crate::command::{Cmd, Runner, find_program};
 use crate::docker;
 
-pub use data::Place;
-pub use load::{NAMES, override_of, read, read_with_override};
+pub use model::{Config, Place, Service};
+pub use read::Refused;
+
+/// Names that Compose looks for by itself, the first one first.
+pub const NAMES: [&str; 4] = [
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+];
+
+/// Names of the file that Compose lays over one of those by itself, the first one first.
+const OVERRIDES: [&str; 4] = [
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+];
+
+/// The file that Compose lays over this one by itself: one beside it, when it found this one by itself too. A folder or a link that
+/// leads nowhere counts: Compose stops at it.
+pub fn override_of(path: &Path) -> Option<PathBuf> {
+    let found = path
+        .file_name()
+        .is_some_and(|name| NAMES.iter().any(|known| name == *known));
+    OVERRIDES
+        .iter()
+        .map(|name| path.with_file_name(name))
+        .find(|over| found && over.symlink_metadata().is_ok())
+}
 
 /// Which of the two commands this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +90,17 @@ pub fn detect(runner: &Runner, wanted: Option<Program>) -> Option<(Program, Stri
         .find_map(|program| program.version(runner).map(|version| (program, version)))
 }
 
+/// As [`detect`], without asking `docker-compose` for its version: it takes half a second for the answer.
+pub fn find(runner: &Runner, wanted: Option<Program>) -> Option<Program> {
+    let plugin = || Program::Plugin.version(runner).map(|_| Program::Plugin);
+    let standalone = || find_program("docker-compose").map(|_| Program::Standalone);
+    match wanted {
+        Some(Program::Plugin) => plugin(),
+        Some(Program::Standalone) => standalone(),
+        None => plugin().or_else(standalone),
+    }
+}
+
 /// A Compose file with the program that reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Project {
@@ -110,33 +146,6 @@ impl Project {
         let services: Vec<&str> = services.into_iter().collect();
         let what = format!("start {} of {}", services.join(", "), self.file.display());
         self.cmd(what, ["up", "-d", "--no-deps"].into_iter().chain(services))
-    }
-
-    /// The services the file defines.
-    ///
-    /// # Errors
-    /// When Compose rejects the file.
-    pub fn services(&self, runner: &Runner) -> Result<Vec<String>, CommandError> {
-        let cmd = self.cmd(
-            format!("read the services of {}", self.file.display()),
-            ["config", "--services"],
-        );
-        Ok(runner
-            .run(&cmd)?
-            .stdout_text()
-            .lines()
-            .map(str::trim)
-            .map(str::to_owned)
-            .collect())
-    }
-
-    /// The file as Compose understands it, variables filled in, as YAML. It may hold passwords: never printed.
-    ///
-    /// # Errors
-    /// When Compose rejects the file.
-    pub fn config(&self, runner: &Runner) -> Result<String, CommandError> {
-        let cmd = self.cmd(format!("read {}", self.file.display()), ["config"]);
-        Ok(runner.run(&cmd)?.stdout_text())
     }
 }
 

@@ -1,8 +1,11 @@
 //! Compose files of both repositories.
 
-use infra::compose::file::{ComposeFile, Published, Service, image_tag};
+mod instance;
 
-use super::{Case, Check, Group, Looked, NotLooked, error, warning};
+use infra::compose::model::Published;
+use infra::compose::{Config, Refused, Service};
+
+use super::{Case, Check, Group, Looked, NotLooked, error, note, warning};
 use crate::model::Finding;
 use crate::observe::ComposeSeen;
 
@@ -11,8 +14,9 @@ pub(super) const CHECKS: &[Check] = &[
         id: "compose.readable",
         group: Group::Compose,
         meaning: "the Compose files of both repositories can be read",
-        why: "Compose stops at the first line that is not YAML, and every other check of the file is blind.",
-        fix: "Correct the line that is named; `docker compose config` shows what Compose makes of the file.",
+        why: "Every other check of the file goes by what `docker compose config` or `docker-compose config` makes of it. A variable or a file \
+              of `env_file` that only another machine has, or no Compose at all, is no fault: then nothing is looked at.",
+        fix: "Correct what Compose names.",
         run: readable,
     },
     Check {
@@ -38,7 +42,7 @@ pub(super) const CHECKS: &[Check] = &[
         meaning: "a new platform instance is born with all databases",
         why: "`POSTGRES_DB` makes one; the others come from scripts that run on an empty volume. Without them a new machine starts broken.",
         fix: "Add `CREATE DATABASE` to a script under `/docker-entrypoint-initdb.d`.",
-        run: databases,
+        run: instance::databases,
     },
     Check {
         id: "compose.health-check",
@@ -46,7 +50,7 @@ pub(super) const CHECKS: &[Check] = &[
         meaning: "the platform's PostgreSQL has a health check",
         why: "Without one, `depends_on` and `up --wait` go on while the server still starts.",
         fix: "Add a `healthcheck` that asks over TCP: `pg_isready -h 127.0.0.1` does not answer for the first-run server.",
-        run: health_check,
+        run: instance::health_check,
     },
     Check {
         id: "compose.pinned-image",
@@ -54,54 +58,81 @@ pub(super) const CHECKS: &[Check] = &[
         meaning: "the platform's PostgreSQL image names a major version",
         why: "`latest` becomes the next major version one morning, and that server refuses to start on the old volume.",
         fix: "Write a tag with the major version, for example `postgres:16-alpine`.",
-        run: pinned_image,
+        run: instance::pinned_image,
     },
     Check {
         id: "compose.ports",
         group: Group::Compose,
         meaning: "no two services publish the same port",
-        why: "The second one to start fails, across both repositories. Two Redis on one port are a warning: either one serves. \
+        why: "The second one to start fails, across both repositories. Two Redis on one port are a note: either one serves. \
               Services of one file whose `profiles` have none in common are alternatives.",
         fix: "Give one of them another host port.",
         run: ports,
     },
+    Check {
+        id: "compose.data-mount",
+        group: Group::Compose,
+        meaning: "the platform's volume is mounted where its image keeps the data",
+        why: "From 18 on the official image keeps its data in a folder of /var/lib/postgresql, and refuses to start with a volume at \
+              /var/lib/postgresql/data.",
+        fix: "Mount the volume at /var/lib/postgresql.",
+        run: instance::data_mount,
+    },
+    Check {
+        id: "compose.open-port",
+        group: Group::Compose,
+        meaning: "no PostgreSQL with a password that everybody can read is open to other machines",
+        why: "A port without an address is published on every network of the machine, and the firewall does not see it: Docker opens it.",
+        fix: "Publish it as `127.0.0.1:5432:5432`, or take the password from a variable without a default.",
+        run: instance::open_port,
+    },
 ];
 
-/// The labeler's Compose file.
-pub(super) fn labeler<'a>(case: &Case<'a>) -> Result<&'a ComposeFile, NotLooked> {
-    readable_file(case.config()?.labeler_compose.as_ref(), "labeler")
+/// What Compose makes of the labeler's file.
+pub(super) fn labeler<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
+    understood(case.config()?.labeler_compose.as_ref(), "labeler")
 }
 
-/// The platform's Compose file.
-pub(super) fn platform<'a>(case: &Case<'a>) -> Result<&'a ComposeFile, NotLooked> {
-    readable_file(case.config()?.platform_compose.as_ref(), "platform")
+/// What Compose makes of the platform's file.
+pub(super) fn platform<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
+    understood(case.config()?.platform_compose.as_ref(), "platform")
 }
 
-fn readable_file<'a>(seen: Option<&'a ComposeSeen>, whose: &str) -> Result<&'a ComposeFile, NotLooked> {
+fn understood<'a>(seen: Option<&'a ComposeSeen>, whose: &str) -> Result<&'a Config, NotLooked> {
     let seen = seen.ok_or_else(|| NotLooked::because(format!("the {whose}'s Compose file is not here")))?;
-    seen.file
-        .as_ref()
-        .map_err(|_| NotLooked::because(format!("the {whose}'s Compose file cannot be read")))
+    seen.config.as_ref().map_err(|refused| match refused.fault {
+        true => NotLooked::because(format!("Compose does not read the {whose}'s file")),
+        false => not_looked(refused),
+    })
+}
+
+/// The program's own words, on one line.
+fn words(refused: &Refused) -> String {
+    let lines: Vec<&str> = refused.why.lines().map(str::trim).collect();
+    lines.join(" ")
+}
+
+fn not_looked(refused: &Refused) -> NotLooked {
+    NotLooked::because(format!("not looked at: {}", words(refused)))
 }
 
 fn readable(case: &Case<'_>) -> Looked {
     let config = case.config()?;
-    let seen: Vec<&ComposeSeen> = config
-        .labeler_compose
-        .iter()
-        .chain(&config.platform_compose)
-        .collect();
-    if seen.is_empty() {
+    let both = || config.labeler_compose.iter().chain(&config.platform_compose);
+    if both().next().is_none() {
         return Err(NotLooked::because("no Compose file is here"));
     }
-    let mut findings = Vec::new();
-    for seen in seen {
-        if let Err(error_of) = &seen.file {
-            let text = format!("the file is not a Compose file: {}", error_of.why);
-            findings.push(error(text).at(&seen.path, error_of.line));
-        }
+    let refused = both().filter_map(|seen| Some((&seen.path, seen.config.as_ref().err()?)));
+    let (faults, unknown): (Vec<_>, Vec<_>) = refused.partition(|(_, refused)| refused.fault);
+    match unknown.first() {
+        Some((_, refused)) if faults.is_empty() => Err(not_looked(refused)),
+        _ => Ok(faults
+            .into_iter()
+            .map(|(path, refused)| {
+                error(format!("Compose does not read this file: {}", words(refused))).at(path, 0)
+            })
+            .collect()),
     }
-    Ok(findings)
 }
 
 fn no_old_instances(case: &Case<'_>) -> Looked {
@@ -118,43 +149,34 @@ fn no_old_instances(case: &Case<'_>) -> Looked {
 
 /// PostgreSQL servers of other Compose files in the folder: whoever starts Compose there without `-f` may get those.
 fn servers_beside(seen: &ComposeSeen) -> Vec<Finding> {
-    let name = |seen: &ComposeSeen| {
-        let name = seen.path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
-    };
-    let all: Vec<String> = seen.others.iter().chain([seen]).map(name).collect();
-    let first = infra::compose::NAMES
-        .iter()
-        .find(|known| all.iter().any(|name| name == *known));
-    let wanted = match first {
-        Some(first) => format!(
-            "one Compose file: without -f Compose v2 takes {first}, and this reads {}",
-            name(seen)
-        ),
-        None => format!("one Compose file: this reads {}", name(seen)),
-    };
-    let mut findings = Vec::new();
-    for other in &seen.others {
-        match &other.file {
-            Ok(file) => findings.extend(file.services.iter().filter(|one| one.is_postgres()).map(
-                |service| {
-                    let text = format!("{} has PostgreSQL service {} as well", name(other), service.name);
-                    warning(text)
-                        .wanted(wanted.clone())
-                        .at(&service.file, service.line)
-                },
-            )),
-            Err(why) => {
-                let text = format!("{} cannot be read: {}", name(other), why.why);
-                findings.push(warning(text).wanted(wanted.clone()).at(&other.path, why.line));
-            }
+    let name = |seen: &ComposeSeen| seen.path.file_name().unwrap_or_default().display().to_string();
+    let wanted = format!(
+        "one Compose file: this reads {}, and Compose without -f may take the other",
+        name(seen)
+    );
+    let found = seen.others.iter().flat_map(|other| match &other.config {
+        Ok(config) => {
+            let servers = config.services.iter().filter(|one| one.is_postgres());
+            let told = servers.map(|service| {
+                warning(format!(
+                    "{} has PostgreSQL service {} as well",
+                    name(other),
+                    service.name
+                ))
+                .at(&service.file, service.line)
+            });
+            told.collect()
         }
-    }
-    findings
+        Err(refused) => {
+            let text = format!("{} cannot be looked at: {}", name(other), words(refused));
+            vec![warning(text).at(&other.path, 0)]
+        }
+    });
+    found.map(|finding| finding.wanted(wanted.clone())).collect()
 }
 
 /// The PostgreSQL services that the host can reach.
-fn published(file: &ComposeFile) -> Vec<&Service> {
+fn published(file: &Config) -> Vec<&Service> {
     file.services
         .iter()
         .filter(|s| s.is_postgres() && !s.ports.is_empty())
@@ -198,157 +220,11 @@ fn one_instance(case: &Case<'_>) -> Looked {
     Ok(findings)
 }
 
-/// The service the settings name, else the only published PostgreSQL.
-fn instance<'a>(case: &Case<'a>) -> Result<&'a Service, NotLooked> {
-    let file = platform(case)?;
-    let name = &case.settings().target.service;
-    let named = file.services.iter().find(|s| s.name == *name && s.is_postgres());
-    let service = named.or_else(|| published(file).into_iter().next());
-    let service =
-        service.ok_or_else(|| NotLooked::because("the platform's Compose file has no PostgreSQL"))?;
-    Ok(service)
-}
-
-fn databases(case: &Case<'_>) -> Looked {
-    let service = instance(case)?;
-    let environment = |name: &str| {
-        let text = service.environment.get(name).map(|l| l.text.as_str());
-        text.filter(|text| !text.is_empty())
-    };
-    // The image makes a database named like the user when POSTGRES_DB is not set.
-    let first = environment("POSTGRES_DB")
-        .or_else(|| environment("POSTGRES_USER"))
-        .unwrap_or("postgres");
-    let scripts = &case.config()?.init_scripts;
-    let made: Vec<String> = scripts
-        .iter()
-        .flat_map(|script| created_databases(&script.text))
-        .collect();
-    let wanted = case
-        .settings()
-        .databases
-        .values()
-        .map(|database| database.name.as_str());
-    let missing: Vec<&str> = wanted
-        .filter(|name| *name != first && !made.iter().any(|m| m == name))
-        .collect();
-    if let (Some(file), None, false) = (
-        service.env_files.first(),
-        environment("POSTGRES_DB"),
-        missing.is_empty(),
-    ) {
-        let why = format!("{} is not here, and may set POSTGRES_DB", file.path.display());
-        return Err(NotLooked::because(why));
-    }
-    Ok(missing
-        .into_iter()
-        .map(|name| {
-            let finding = error(format!("nothing creates database {name} on a new volume"))
-                .wanted("POSTGRES_DB or a script under /docker-entrypoint-initdb.d")
-                .hint(format!("CREATE DATABASE {name};"));
-            match scripts.first() {
-                Some(script) => finding.at(&script.path, 1),
-                None => finding.at(&service.file, service.line),
-            }
-        })
-        .collect())
-}
-
-/// The names behind `CREATE DATABASE` in an init script; comments do not count.
-fn created_databases(text: &str) -> Vec<String> {
-    let code: String = without_blocks(text)
-        .lines()
-        .map(|line| {
-            let line = line.split("--").next().unwrap_or(line);
-            if line.trim_start().starts_with('#') {
-                "\n"
-            } else {
-                line
-            }
-        })
-        .collect::<Vec<_>>()
-        .join(" ");
-    let words: Vec<&str> = code
-        .split(|c: char| c.is_whitespace() || c == ';' || c == '(')
-        .collect();
-    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let is = |word: &str, wanted: &str| word.trim_matches(['"', '\'']).eq_ignore_ascii_case(wanted);
-    words
-        .windows(3)
-        .filter(|window| is(window[0], "CREATE") && is(window[1], "DATABASE"))
-        .map(|window| window[2].trim_matches(['"', '\'', '\\']).to_owned())
-        .collect()
-}
-
-/// A text without what stands between `/*` and `*/`; in a shell script an open `/*` is a pattern.
-fn without_blocks(text: &str) -> String {
-    let Some((before, rest)) = text.split_once("/*") else {
-        return text.to_owned();
-    };
-    let (mut depth, mut at) = (1, 0);
-    while depth > 0 {
-        let Some(next) = rest[at..].find(['/', '*']) else {
-            return text.to_owned();
-        };
-        at += next;
-        let step = match &rest.as_bytes()[at..(at + 2).min(rest.len())] {
-            b"/*" => 1,
-            b"*/" => -1,
-            _ => 0,
-        };
-        depth += step;
-        at += if step == 0 { 1 } else { 2 };
-    }
-    format!("{before} {}", without_blocks(&rest[at..]))
-}
-
-fn health_check(case: &Case<'_>) -> Looked {
-    let service = instance(case)?;
-    if service.health_check.is_some() {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
-        error(format!("service {} has no health check", service.name))
-            .wanted("one that asks over TCP")
-            .hint("test: [\"CMD\", \"pg_isready\", \"-h\", \"127.0.0.1\", \"-U\", \"admin\", \"-d\", \"platform\"]")
-            .at(&service.file, service.line),
-    ])
-}
-
-fn pinned_image(case: &Case<'_>) -> Looked {
-    let service = instance(case)?;
-    let Some(image) = &service.image else {
-        return Ok(Vec::new());
-    };
-    if image_tag(&image.text).is_some_and(names_a_major) {
-        return Ok(Vec::new());
-    }
-    Ok(vec![
-        error(format!(
-            "image {} of service {} names no version",
-            image.text, service.name
-        ))
-        .wanted(format!(
-            "a tag with the major version, for example {}",
-            case.settings().target.image
-        ))
-        .at(&image.file, image.line),
-    ])
-}
-
-/// `16`, `16.4-alpine`, `pg16` and `latest-pg16`, or a digest; `alpine3.20` is the version of something else.
-fn names_a_major(tag: &str) -> bool {
-    let is_version = |part: &str| {
-        let part = part.strip_prefix("pg").unwrap_or(part);
-        part.starts_with(|c: char| c.is_ascii_digit())
-    };
-    tag.starts_with("sha256:") || tag.split(['-', '_']).any(is_version)
-}
-
 fn ports(case: &Case<'_>) -> Looked {
-    let files: Vec<&ComposeFile> = [labeler(case), platform(case)].into_iter().flatten().collect();
+    let (labeler, platform) = (labeler(case), platform(case));
+    let files: Vec<&Config> = [&labeler, &platform].into_iter().flatten().copied().collect();
     if files.is_empty() {
-        return Err(NotLooked::because("no Compose file can be read"));
+        return labeler.map(|_| Vec::new());
     }
     let services = files
         .iter()
@@ -362,56 +238,30 @@ fn ports(case: &Case<'_>) -> Looked {
         let collides = |(other_of, other, other_port): &&(usize, &Service, &Published)| {
             other_port.collides(port) && !(of == other_of && service.is_alternative_to(other))
         };
-        let Some((_, other, other_port)) = all[..at].iter().find(collides) else {
+        let Some((_, other, _)) = all[..at].iter().find(collides) else {
             continue;
         };
         let text = format!(
-            "service {} publishes port {}, as {} does in {}:{}",
+            "service {} publishes port {}, as {} does in {}",
             service.name,
             port.port,
             other.name,
-            other_port.file.display(),
-            other_port.line
+            other.file.display()
         );
         let finding = if service.is_redis() && other.is_redis() {
-            warning(text).wanted("one Redis on this port: only the first one to start runs")
+            note(text).wanted("nothing to do: either one serves, and only the first one to start runs")
         } else {
             error(text).wanted("another host port: the second one to start fails")
         };
-        findings.push(finding.at(&port.file, port.line));
+        findings.push(finding.at(&service.file, service.line));
+    }
+    let seen = case.config()?;
+    // A file that is here and not understood may publish the same port.
+    if findings.is_empty() && seen.labeler_compose.is_some() {
+        labeler?;
+    }
+    if findings.is_empty() && seen.platform_compose.is_some() {
+        platform?;
     }
     Ok(findings)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{created_databases, names_a_major};
-
-    #[test]
-    fn created_databases_are_found_in_sql_and_in_shell() {
-        let text = "-- CREATE DATABASE no;\nCREATE DATABASE users OWNER admin;\ncreate database \"labeler\";\n\
-                    # CREATE DATABASE never\npsql -c 'CREATE DATABASE extra'\n\
-                    /* CREATE DATABASE no; /* nested */ CREATE DATABASE no; */ CREATE DATABASE last;\n";
-        assert_eq!(created_databases(text), ["users", "labeler", "extra", "last"]);
-        let text = "for file in /sql/*; do\n  psql -c 'CREATE DATABASE one'\ndone\n";
-        assert_eq!(created_databases(text), ["one"]);
-    }
-
-    #[test]
-    fn a_tag_is_pinned_by_postgresql_s_version_only() {
-        for tag in [
-            "16",
-            "16-alpine",
-            "16.4-alpine3.20",
-            "pg16",
-            "latest-pg16",
-            "15-3.4",
-            "sha256:0a",
-        ] {
-            assert!(names_a_major(tag), "{tag}");
-        }
-        for tag in ["latest", "alpine", "alpine3.20", "bookworm", "pg"] {
-            assert!(!names_a_major(tag), "{tag}");
-        }
-    }
 }

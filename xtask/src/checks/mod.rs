@@ -62,7 +62,7 @@ pub enum Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Files only: no service, no Docker, no network.
+    /// Files only, as git and Compose read them: no service, no engine, no network.
     Config,
     /// The target instance and its databases.
     Databases,
@@ -225,4 +225,9 @@ fn error(found: impl Into<String>) -> Finding {
 /// A warning whose id the runner fills in.
 fn warning(found: impl Into<String>) -> Finding {
     Finding::warning("", found)
+}
+
+/// A note whose id the runner fills in.
+fn note(found: impl Into<String>) -> Finding {
+    Finding::note("", found)
 }

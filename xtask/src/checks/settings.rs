@@ -93,11 +93,7 @@ fn redis(case: &Case<'_>) -> Looked {
         return Err(NotLooked::because("Redis is not started through Compose"));
     }
     let compose = super::compose::labeler(case)?;
-    let Some(service) = compose
-        .services
-        .iter()
-        .find(|service| service.name == redis.service)
-    else {
+    let Some(service) = compose.service(&redis.service) else {
         let finding = error(format!(
             "redis.service is {}, which {} does not define",
             redis.service,
@@ -112,7 +108,7 @@ fn redis(case: &Case<'_>) -> Looked {
         "redis.port is {}, which service {} does not publish",
         redis.port, service.name
     ))
-    .wanted(format!("the port of {}:{}", compose.path.display(), service.line));
+    .wanted(format!("the port of {}", service.file.display()));
     Ok(vec![place(case, finding, "redis.port")])
 }
 

@@ -17,9 +17,9 @@ use crate::report;
 
 /// Verify: the guide's checklist and more, as named checks
 ///
-/// Scope `config` reads files only: no service, no Docker, no network; made for pre-merge pipelines. Each check has a
-/// section in docs/checks.md. Exit code 0: no errors; 3: findings; 10: only warnings, with --deny-warnings; 20: no
-/// service is reachable, or nothing could be checked.
+/// Scope `config` reads files only, and asks git, Compose and Alembic about them: no service, no engine, no network; made for
+/// pre-merge pipelines. Each check has a section in docs/checks.md. Exit code 0: no errors; 3: findings; 10: only warnings,
+/// with --deny-warnings; 20: no service is reachable, or nothing could be checked.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct VerifyArgs {
     /// How much to look at
@@ -156,6 +156,9 @@ pub(super) fn look(
     let cleanup = scope == Scope::All && selected.iter().any(|check| check.group == Group::Cleanup);
     let config = needs(Scope::Config).then(|| observe::read_config(&eyes));
     if let Some(seen) = &config {
+        for (what, seconds) in &seen.asked {
+            context.terminal.line(&format!("asked {what}: {seconds:.1} s"));
+        }
         observe::learn_config(&context.loaded.settings, &context.runner, seen);
     }
     let instance =

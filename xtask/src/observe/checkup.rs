@@ -114,7 +114,11 @@ pub fn look_for_problems(eyes: &Eyes<'_>, vault: &mut Vault) -> Checkup {
             last_lines(eyes, &seen)
         },
         space,
-        target_volume: volume::place(eyes, &seen).map(|place| volume::existing(place, &seen)),
+        target_volume: seen
+            .target
+            .place
+            .as_ref()
+            .map(|place| volume::existing(place.as_ref().map_err(Clone::clone)?, &seen)),
         backups: kept_rows::look(eyes, &seen, vault),
         logins,
         inside,

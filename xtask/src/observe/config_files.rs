@@ -1,13 +1,16 @@
-//! Configuration as it lies in files: no service, no Docker, no network. Starts `git ls-files`, and Python for Alembic.
+//! Configuration as it lies in files: no service, no engine, no network. Asks git what it tracks, Compose what its files mean, and
+//! Alembic what its history is.
 
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use backend_env::Document;
 use infra::alembic::History;
-use infra::compose::file::{ComposeFile, Located, Service};
-use infra::compose::yaml::YamlError;
+use infra::compose::{Config, Project, Refused};
 
+use super::compose::checkout_project;
 use super::{Eyes, alembic, repositories};
 
 /// What the files say.
@@ -32,6 +35,8 @@ pub struct ConfigSeen {
     pub init_scripts: Vec<TextFile>,
     /// Alembic's files.
     pub alembic: Option<AlembicFiles>,
+    /// What was asked of other programs, each with the seconds it took.
+    pub asked: Vec<(String, f64)>,
 }
 
 /// A `.env` file or a template. Holds secrets, so it has no `Debug`.
@@ -42,13 +47,14 @@ pub struct EnvText {
     pub document: Result<Document, String>,
 }
 
-/// A Compose file, read or not.
+/// A Compose file, read or not. May hold passwords, so it has no `Debug`.
 pub struct ComposeSeen {
     /// The file.
     pub path: PathBuf,
-    /// Its content, with the override file beside it laid over it and its services' `env_file`s read. Those that Compose would
-    /// miss are left in `env_files`.
-    pub file: Result<ComposeFile, YamlError>,
+    /// Its text.
+    pub text: String,
+    /// What Compose makes of it, with the override file beside it laid over it.
+    pub config: Result<Config, Refused>,
     /// Other Compose files in its folder, which `-f` leaves out.
     pub others: Vec<ComposeSeen>,
 }
@@ -73,35 +79,54 @@ pub struct AlembicFiles {
     pub ini: Option<TextFile>,
 }
 
+/// Answers what a Compose file means: asked about a file, with the project's name and variables of the settings.
+pub type AskCompose<'a> = &'a dyn Fn(&Path, &str, &BTreeMap<String, String>) -> Result<Config, Refused>;
+
 /// Reads everything.
 pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
+    let program = OnceCell::new();
+    let asked = RefCell::new(Vec::new());
+    let mut seen = read_config_with(eyes, &|file, name, env| {
+        let find = || infra::compose::find(eyes.runner, eyes.settings.docker.compose);
+        let Some(program) = *program.get_or_init(find) else {
+            return Err(Refused {
+                why: match eyes.settings.docker.compose {
+                    Some(wanted) => format!("`{}` is not on this machine; install it", wanted.name()),
+                    None => "neither `docker compose` nor `docker-compose` is on this machine; install one"
+                        .to_owned(),
+                },
+                fault: false,
+            });
+        };
+        let over = infra::compose::override_of(file);
+        let project: Project = checkout_project(program, file.to_owned(), over, name, env);
+        let began = Instant::now();
+        let answer = project.read(eyes.runner);
+        let what = format!("{} config for {}", program.name(), file.display());
+        asked.borrow_mut().push((what, began.elapsed().as_secs_f64()));
+        answer
+    });
+    seen.asked.extend(asked.into_inner());
+    seen
+}
+
+/// Reads everything, with another answer for Compose files.
+pub fn read_config_with(eyes: &Eyes<'_>, ask: AskCompose<'_>) -> ConfigSeen {
     let settings = eyes.settings;
     let labeler = repositories::first_dir(eyes, &settings.labeler.repository);
     let platform = repositories::first_dir(eyes, &settings.platform.repository);
-    let compose_of = |dir: &Path, names: &[PathBuf], variables| {
-        repositories::first_file(dir, names).map(|path| ComposeSeen {
-            others: others(&path, names, variables),
-            ..compose(&path, variables)
-        })
-    };
-    let infrastructure = platform.as_ref().and_then(|root| {
-        let names = &settings.platform.compose_files;
-        let mut dirs = settings.platform.infrastructure.iter().map(|dir| root.join(dir));
-        dirs.find(|dir| repositories::first_file(dir, names).is_some())
-    });
-    let platform_compose = infrastructure.as_ref().and_then(|dir| {
-        compose_of(
-            dir,
-            &settings.platform.compose_files,
-            &settings.platform.compose_env,
-        )
+    let platform_compose = platform.as_ref().and_then(|root| {
+        let own = &settings.platform;
+        let mut dirs = own.infrastructure.iter().map(|dir| root.join(dir));
+        let file = dirs.find_map(|dir| repositories::first_file(&dir, &own.compose_files))?;
+        let ask = |file: &Path| ask(file, &own.compose_project, &own.compose_env);
+        Some(compose(&file, &own.compose_files, &ask))
     });
     let labeler_compose = labeler.as_ref().and_then(|root| {
-        compose_of(
-            root,
-            &settings.labeler.compose_files,
-            &settings.labeler.compose_env,
-        )
+        let own = &settings.labeler;
+        let file = repositories::first_file(root, &own.compose_files)?;
+        let ask = |file: &Path| ask(file, &own.compose_project, &own.compose_env);
+        Some(compose(&file, &own.compose_files, &ask))
     });
     let init_scripts = platform_compose.as_ref().map(init_scripts).unwrap_or_default();
     let (mut env_files, mut examples, mut alembic_seen) = (Vec::new(), Vec::new(), None);
@@ -113,13 +138,15 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
             alembic_seen = Some(alembic_files(eyes, root));
         }
     }
+    let mut asked = Vec::new();
+    let began = Instant::now();
     let tracked = labeler.as_ref().map_or(Ok(Vec::new()), |root| {
         infra::git::tracked(eyes.runner, root, &settings.labeler.env_files)
     });
-    let compose_files = infrastructure.iter().flat_map(|dir| {
-        let file = repositories::first_file(dir, &settings.platform.compose_files);
-        let over = file.as_deref().and_then(infra::compose::override_of);
-        file.into_iter().chain(over)
+    asked.push(("git ls-files".to_owned(), began.elapsed().as_secs_f64()));
+    let compose_files = platform_compose.iter().flat_map(|seen| {
+        let over = infra::compose::override_of(&seen.path);
+        [seen.path.clone()].into_iter().chain(over)
     });
     ConfigSeen {
         tracked: tracked.map_err(|error| error.to_string()),
@@ -132,6 +159,7 @@ pub fn read_config(eyes: &Eyes<'_>) -> ConfigSeen {
         platform_compose,
         init_scripts,
         alembic: alembic_seen,
+        asked,
         labeler,
         platform,
     }
@@ -160,84 +188,36 @@ fn env_text(path: PathBuf) -> EnvText {
     EnvText { path, document }
 }
 
-pub(super) fn compose(path: &Path, variables: &BTreeMap<String, String>) -> ComposeSeen {
-    // Compose reads the `.env` beside its file; what the shell has exported wins over that, and the settings' own variables
-    // over both, as they do in a run.
-    let beside = path.with_file_name(".env");
-    let beside = std::fs::read(beside).map(Document::parse).ok();
-    let lookup = |name: &str| {
-        let exported = || std::env::var(name).ok();
-        variables.get(name).cloned().or_else(exported).or_else(|| {
-            let reading = beside.as_ref()?.read(name, backend_env::Reader::Compose);
-            String::from_utf8(reading.value()?.to_vec()).ok()
-        })
-    };
-    let file = match std::fs::read_to_string(path) {
-        Ok(text) => infra::compose::read_with_override(path, text.trim_start_matches('\u{feff}'), &lookup),
-        Err(error) => Err(YamlError {
-            line: 0,
-            why: error.to_string(),
-        }),
-    };
-    ComposeSeen {
-        path: path.to_owned(),
-        file: file.map(|mut file| {
-            file.services.iter_mut().for_each(read_env_files);
-            file
-        }),
-        others: Vec::new(),
-    }
-}
-
-/// Reads what `env_file` names; what stands under `environment` wins.
-fn read_env_files(service: &mut Service) {
-    let mut read = BTreeMap::new();
-    service.env_files.retain(|file| {
-        let Ok(bytes) = std::fs::read(&file.path) else {
-            return file.required;
-        };
-        let document = Document::parse(bytes);
-        for entry in document.entries() {
-            let reading = document.read(entry.key(), backend_env::Reader::Compose);
-            let value = reading
-                .value()
-                .and_then(|value| String::from_utf8(value.to_vec()).ok());
-            let located = value.map(|text| Located {
-                text,
-                file: file.path.clone(),
-                line: entry.line(),
-            });
-            read.extend(located.map(|located| (entry.key().to_owned(), located)));
-        }
-        false
-    });
-    for (name, value) in read {
-        service.environment.entry(name).or_insert(value);
-    }
-}
-
-/// The Compose files beside this one, under the names that the settings or Compose itself look for.
-fn others(path: &Path, names: &[PathBuf], variables: &BTreeMap<String, String>) -> Vec<ComposeSeen> {
+/// A Compose file, and those beside it under the names that the settings or Compose itself look for.
+fn compose(path: &Path, names: &[PathBuf], ask: &dyn Fn(&Path) -> Result<Config, Refused>) -> ComposeSeen {
     let known = infra::compose::NAMES.iter().map(PathBuf::from);
     let names: BTreeSet<PathBuf> = names.iter().cloned().chain(known).collect();
     let beside = names.iter().map(|name| path.with_file_name(name));
-    beside
-        .filter(|other| other != path && other.is_file())
-        .map(|other| compose(&other, variables))
-        .collect()
+    let others = beside.filter(|other| other != path && other.is_file());
+    let one = |path: PathBuf| ComposeSeen {
+        config: ask(&path),
+        text: std::fs::read(&path)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default(),
+        path,
+        others: Vec::new(),
+    };
+    ComposeSeen {
+        others: others.map(one).collect(),
+        ..one(path.to_owned())
+    }
 }
 
 /// What the PostgreSQL image runs on an empty volume, in its order.
 fn init_scripts(compose: &ComposeSeen) -> Vec<TextFile> {
-    let Ok(file) = &compose.file else {
+    let Ok(config) = &compose.config else {
         return Vec::new();
     };
-    let servers = file.services.iter().filter(|service| service.is_postgres());
-    let mounts = servers.flat_map(|service| service.mounts.iter().map(move |mount| (service, mount)));
+    let servers = config.services.iter().filter(|service| service.is_postgres());
+    let mounts = servers.flat_map(|service| &service.mounts);
     let mut paths = Vec::new();
-    for (service, mount) in mounts.filter(|(_, m)| m.target.starts_with("/docker-entrypoint-initdb.d")) {
-        // Messages read better without the dot.
-        let source = service.file.with_file_name(mount.source.trim_start_matches("./"));
+    for mount in mounts.filter(|mount| mount.target.starts_with("/docker-entrypoint-initdb.d")) {
+        let source = PathBuf::from(&mount.source);
         if source.is_dir() {
             let entries = std::fs::read_dir(&source).into_iter().flatten().flatten();
             paths.extend(entries.map(|entry| entry.path()));

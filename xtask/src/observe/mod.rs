@@ -5,6 +5,7 @@ mod application;
 mod candidates;
 mod checkup;
 pub mod clients;
+mod compose;
 mod config_files;
 mod docker;
 mod env;
@@ -38,6 +39,9 @@ pub use alembic::UNTOLD_TABLE;
 pub use application::RunningApplication;
 pub use checkup::{Checkup, Inside, LoginSeen, SCARCE, look_for_problems};
 pub use clients::{AllClients, ClientsSeen, ProgramsSeen};
+pub use compose::labeler_project;
+#[cfg(test)]
+pub use config_files::read_config_with;
 pub use config_files::{AlembicFiles, ComposeSeen, ConfigSeen, EnvText, TextFile, read_config};
 pub use docker::{DockerSeen, in_the_place_of};
 pub use env::{EnvSeen, KeySeen, MappingSeen, is_placeholder, is_template, learn_config, learn_kept};
@@ -172,7 +176,8 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     let mut findings = Vec::new();
     let docker = docker::look(eyes);
     let mut labeler = repositories::labeler(eyes);
-    let platform = repositories::platform(eyes);
+    let mut platform = repositories::platform(eyes);
+    let place = compose::ask(eyes, &docker, labeler.as_mut(), platform.as_mut());
     let env_files = env::look(eyes, labeler.as_ref(), vault);
     let table = labeler.as_ref().and_then(LabelerSeen::version_table);
     let sources = sources::look(eyes, &docker, &env_files, table, vault, &mut findings);
@@ -212,9 +217,11 @@ pub fn observe(eyes: &Eyes<'_>, vault: &mut Vault) -> Observed {
     docker::missing_images(eyes, &mut seen.docker, images);
     seen.held_ports = seen.ports_held(eyes.settings, eyes.runner);
     seen.target.data = storage::target(eyes, &seen);
+    seen.target.place = place.filter(|_| seen.target.container.is_none() && seen.docker.problem.is_none());
     // What cannot be told of it here is told where it matters, by the step that starts the target.
-    let place = volume::place(eyes, &seen).and_then(Result::ok);
-    seen.target.space = space::look(eyes, &seen, place.as_ref());
-    seen.target.volume = place.and_then(|place| volume::existing(Ok(place), &seen).ok().flatten());
+    let place = seen.target.place.as_ref().and_then(|place| place.as_ref().ok());
+    let volume = place.and_then(|place| volume::existing(place, &seen).ok().flatten());
+    seen.target.space = space::look(eyes, &seen, place);
+    seen.target.volume = volume;
     seen
 }

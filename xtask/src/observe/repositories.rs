@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use infra::alembic::{History, VersionTable};
-use infra::compose::file::Service;
-use infra::compose::override_of;
+use infra::compose::{Refused, override_of};
 use serde::{Deserialize, Serialize};
 
-use super::env::Fault;
-use super::{Eyes, StackSeen, alembic, config_files};
+use super::{Eyes, StackSeen, alembic};
 
 /// The labeler's checkout.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,7 +20,7 @@ pub struct LabelerSeen {
     pub compose_file: Option<PathBuf>,
     /// The file that Compose lays over it.
     pub compose_override: Option<PathBuf>,
-    /// The image of its Redis.
+    /// The image of the Redis that a run starts through Compose.
     #[serde(default)]
     pub redis_image: Option<String>,
     /// The Python of its virtual environment.
@@ -60,9 +58,9 @@ pub struct PlatformSeen {
     pub compose_override: Option<PathBuf>,
     /// SHA-256 of each of them.
     pub compose_sha256: BTreeMap<PathBuf, String>,
-    /// What both make of the target, or why they cannot be read.
+    /// What Compose makes of both, or its own words; `None` where Compose does not start the target or was not asked.
     #[serde(default)]
-    pub stack: Option<Result<StackSeen, Fault>>,
+    pub stack: Option<Result<StackSeen, Refused>>,
 }
 
 /// Looks for the labeler's checkout.
@@ -74,7 +72,7 @@ pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
     let compose_file = first_file(&root, &settings.compose_files);
     Some(LabelerSeen {
         compose_override: compose_file.as_deref().and_then(override_of),
-        redis_image: redis_image(eyes, compose_file.as_deref()),
+        redis_image: None,
         compose_file,
         has_script: backend.join(&eyes.settings.schema.script).is_file(),
         python: asked.python,
@@ -83,19 +81,6 @@ pub fn labeler(eyes: &Eyes<'_>) -> Option<LabelerSeen> {
         backend,
         root,
     })
-}
-
-/// Without a Compose file in the checkout, our own has a Redis.
-fn redis_image(eyes: &Eyes<'_>, file: Option<&Path>) -> Option<String> {
-    let settings = eyes.settings;
-    let seen = match file {
-        Some(file) => config_files::compose(file, &settings.labeler.compose_env),
-        None => config_files::compose(&eyes.workspace.unified_compose(), &settings.platform.compose_env),
-    };
-    let file = seen.file.ok()?;
-    let named = |service: &&Service| service.name == settings.redis.service;
-    let image = file.services.iter().find(named)?.image.as_ref()?;
-    Some(image.text.clone())
 }
 
 pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {
@@ -110,16 +95,8 @@ pub(super) fn platform(eyes: &Eyes<'_>) -> Option<PlatformSeen> {
         .as_ref()
         .and_then(|dir| first_file(dir, &settings.compose_files));
     let compose_override = compose_file.as_deref().and_then(override_of);
-    let stack = compose_file.as_deref().map(|file| {
-        let seen = config_files::compose(file, &settings.compose_env);
-        let stack = seen.file.map(|file| StackSeen::of(&file, &eyes.settings.target));
-        stack.map_err(|error| Fault {
-            line: error.line,
-            why: error.why,
-        })
-    });
     Some(PlatformSeen {
-        stack,
+        stack: None,
         root,
         infrastructure,
         compose_sha256: compose_sums(compose_file.as_deref()),

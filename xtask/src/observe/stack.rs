@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use infra::compose::Project;
-use infra::compose::file::{ComposeFile, Located, Service};
+use infra::compose::{Config, Project, Service};
 use infra::docker::Container;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +49,10 @@ pub struct OtherService {
 pub struct TargetService {
     /// Its name.
     pub name: String,
-    /// Its line.
+    /// The file that defines it.
+    #[serde(default)]
+    pub file: PathBuf,
+    /// The line of its name; 0 where it is not known.
     pub line: usize,
     /// `container_name`.
     pub container: Option<String>,
@@ -85,7 +87,7 @@ pub struct Unlike {
 
 impl StackSeen {
     /// What a Compose file says of the target.
-    pub fn of(file: &ComposeFile, target: &Target) -> Self {
+    pub fn of(file: &Config, target: &Target) -> Self {
         let named = |service: &&Service| service.name == target.service;
         Self {
             file: file.path.clone(),
@@ -151,7 +153,10 @@ impl StackSeen {
         Unlike {
             setting,
             found: format!("{setting} is {said}, but service {name} has {has}"),
-            wanted: format!("the same in {}:{}", self.file.display(), service.line),
+            wanted: match service.line {
+                0 => format!("the same in {}", service.file.display()),
+                line => format!("the same in {}:{line}", service.file.display()),
+            },
             composed: composed.map(str::to_owned),
         }
     }
@@ -161,8 +166,8 @@ impl OtherService {
     fn of(service: &Service) -> Self {
         Self {
             name: service.name.clone(),
-            container: service.container_name.as_ref().map(text),
-            image: service.image.as_ref().map(text),
+            container: service.container_name.clone(),
+            image: service.image.clone(),
             builds: service.builds,
             profiled: !service.profiles.is_empty(),
             postgres: service.is_postgres(),
@@ -176,10 +181,6 @@ impl OtherService {
         self.container.as_ref() == Some(&container.name)
             || (container.compose_project() == Some(project) && service == Some(&self.name))
     }
-}
-
-fn text(located: &Located) -> String {
-    located.text.clone()
 }
 
 /// The Compose project that the target belongs to: the platform's own file, or ours where there is no checkout.
@@ -229,21 +230,19 @@ impl TargetService {
     fn of(service: &Service) -> Self {
         Self {
             name: service.name.clone(),
+            file: service.file.clone(),
             line: service.line,
-            container: service.container_name.as_ref().map(text),
-            image: service.image.as_ref().map(text),
-            user: service.environment.get("POSTGRES_USER").map(text),
-            data_folder: service.environment.get("PGDATA").map(text),
+            container: service.container_name.clone(),
+            image: service.image.clone(),
+            user: service.variable("POSTGRES_USER").map(str::to_owned),
+            data_folder: service.variable("PGDATA").map(str::to_owned),
             mounts: service
                 .mounts
                 .iter()
                 .map(|mount| (mount.source.clone(), mount.target.clone()))
                 .collect(),
             ports: service.ports.iter().map(|port| port.port).collect(),
-            host_network: service
-                .network_mode
-                .as_ref()
-                .is_some_and(|mode| mode.text == "host"),
+            host_network: service.host_network,
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::model::Finding;
 pub struct TargetSeen {
     /// Its container, running or not.
     pub container: Option<Container>,
+    /// Where Compose puts its data, when its container is gone.
+    #[serde(default)]
+    pub place: Option<Result<infra::compose::Place, String>>,
     /// Its volume, when its container is gone.
     #[serde(default)]
     pub volume: Option<String>,
@@ -75,6 +78,7 @@ pub(super) fn look(
 ) -> TargetSeen {
     let settings = &eyes.settings.target;
     let mut seen = TargetSeen {
+        place: None,
         container: docker.container(&settings.container).cloned(),
         volume: None,
         data: None,

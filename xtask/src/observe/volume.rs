@@ -2,38 +2,15 @@
 
 use infra::compose::Place;
 
-use super::stack::target_project;
-use super::{Eyes, Observed};
-use crate::config::{Control, Settings};
-
-/// The place of the data, as Compose reads the file; `None` where the container says it, or nobody can.
-pub(super) fn place(eyes: &Eyes<'_>, seen: &Observed) -> Option<Result<Place, String>> {
-    let settings = eyes.settings;
-    let asked = settings.target.control == Control::Compose
-        && seen.target.container.is_none()
-        && seen.docker.problem.is_none();
-    if !asked {
-        return None;
-    }
-    let project = target_project(eyes.workspace, settings, &seen.docker, seen.platform.as_ref())?;
-    let Some(name) = project_of_target(settings, seen) else {
-        return Some(Err("the name of the Compose project cannot be told".to_owned()));
-    };
-    Some(
-        match project.data_place(eyes.runner, &settings.target.service, &name) {
-            Ok(Some(place)) => Ok(place),
-            Ok(None) => Err(format!("{} names no volume for its data", project.file.display())),
-            Err(error) => Err(error.to_string()),
-        },
-    )
-}
+use super::{Observed, PlatformSeen};
+use crate::config::Settings;
 
 /// The volume, when it is there.
-pub(super) fn existing(place: Result<Place, String>, seen: &Observed) -> Result<Option<String>, String> {
-    match place? {
+pub(super) fn existing(place: &Place, seen: &Observed) -> Result<Option<String>, String> {
+    match place {
         Place::Volume(name) => {
-            let there = seen.docker.volumes.iter().any(|volume| volume.name == name);
-            Ok(there.then_some(name))
+            let there = seen.docker.volumes.iter().any(|volume| volume.name == *name);
+            Ok(there.then(|| name.clone()))
         }
         Place::Folder(folder) => Err(format!("the data lie in {}, not in a volume", folder.display())),
     }
@@ -41,10 +18,11 @@ pub(super) fn existing(place: Result<Place, String>, seen: &Observed) -> Result<
 
 /// The project's name that Compose would use for the target.
 pub fn project_of_target(settings: &Settings, seen: &Observed) -> Option<String> {
-    let checkout = seen
-        .platform
-        .as_ref()
-        .and_then(|platform| platform.compose_file.as_ref());
+    project_name(settings, seen.platform.as_ref())
+}
+
+pub(super) fn project_name(settings: &Settings, platform: Option<&PlatformSeen>) -> Option<String> {
+    let checkout = platform.and_then(|platform| platform.compose_file.as_ref());
     match (settings.platform.compose_project.as_str(), checkout) {
         ("", None) => Some("platform".to_owned()),
         ("", Some(file)) => Some(project_of(file.parent()?.file_name()?.to_str()?)),

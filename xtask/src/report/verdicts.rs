@@ -75,6 +75,7 @@ impl<'a> VerifyDocument<'a> {
 pub fn text(verdicts: &Verdicts, terminal: &Terminal) -> String {
     let mut out = String::new();
     let mut group = None;
+    let mut told: Vec<(&str, &str)> = Vec::new();
     let width = verdicts.0.iter().map(|v| v.check.id.len()).max().unwrap_or(0);
     for verdict in &verdicts.0 {
         // Writing to a String cannot fail.
@@ -88,9 +89,16 @@ pub fn text(verdicts: &Verdicts, terminal: &Terminal) -> String {
             "note" => ("note   ", "36"),
             _ => ("ok     ", "32"),
         };
+        let same = |why: &str| told.iter().find(|(known, _)| *known == why);
         let said = match &verdict.outcome {
-            crate::checks::Outcome::Skipped(why) => why.as_str(),
-            _ => verdict.check.meaning,
+            crate::checks::Outcome::Skipped(why) => match same(why) {
+                Some((_, first)) => format!("as {first}"),
+                None => {
+                    told.push((why, verdict.check.id));
+                    why.clone()
+                }
+            },
+            _ => verdict.check.meaning.to_owned(),
         };
         let _ = writeln!(
             out,

@@ -54,7 +54,7 @@ fn the_ordinary_machine_migrates_and_the_last_line_starts_what_could_not() {
         .says("not started: workflow: image sample.invalid/workflow:1.4 is not on this machine");
     // Neither the Redis that is superfluous nor what only a profile starts.
     let line = last_line(&ran);
-    let services = "workflow workflow-ui objects-datasets objects-results objects-setup";
+    let services = "objects-datasets objects-results objects-setup workflow workflow-ui";
     assert!(
         line.contains("docker-compose") && line.ends_with(&format!(" up -d --no-deps {services}")),
         "{line}"

@@ -1,89 +1,22 @@
-//! Compose files that refer to each other, or lie beside each other.
+//! Compose files that lie beside each other, or that Compose does not read.
 
 use super::planted;
 use super::tree::{self, Tree};
+use crate::checks::Outcome;
 
 const LABELER: &str = "mvp-vision-ai-labeler";
 const PLATFORM: &str = "mvp-vision-ai-platform/platform/infrastructure";
 
 #[test]
-fn what_a_compose_file_takes_from_another_is_checked_as_well() {
-    let tree = Tree::clean();
-    tree.write(
-        &format!("{PLATFORM}/more.yml"),
-        "services:\n  spare:\n    image: postgres:16\n    ports: [\"5499:5432\"]\n",
-    );
-    tree.edit(
-        tree::PLATFORM_COMPOSE,
-        "services:\n",
-        "include: [more.yml]\nservices:\n",
-    );
-    let verdicts = tree.verdicts();
-    let finding = verdicts
-        .findings()
-        .find(|f| f.id == "compose.one-instance")
-        .unwrap();
-    let place = finding.place.as_ref().unwrap();
-    // Both publish one; the settings name the other.
-    assert!(
-        finding.found.contains("publishes a second PostgreSQL"),
-        "{finding}"
-    );
-    assert!(place.file.ends_with("docker-compose.yml") || place.file.ends_with("more.yml"));
-
-    let tree = Tree::clean();
-    tree.edit(
-        planted::LABELER_COMPOSE,
-        "services:\n",
-        "services:\n  old:\n    extends:\n      file: gone.yml\n      service: postgres\n\n",
-    );
-    let verdicts = tree.verdicts();
-    let finding = verdicts.findings().find(|f| f.id == "compose.readable").unwrap();
-    assert!(finding.found.contains("gone.yml"), "{finding}");
-    assert_eq!(
-        finding.place.as_ref().unwrap().line,
-        tree.line(planted::LABELER_COMPOSE, "file: gone.yml")
-    );
-}
-
-#[test]
-fn two_redis_on_one_port_are_a_warning() {
+fn two_redis_on_one_port_are_a_note() {
     let tree = Tree::clean();
     tree.edit(
         tree::PLATFORM_COMPOSE,
         "PLATFORM_REDIS_PORT:-6380",
         "PLATFORM_REDIS_PORT:-6379",
     );
-    assert_eq!(tree.verdicts().exit(true), crate::model::Exit::WarningsOnly);
-}
-
-#[test]
-fn an_override_file_counts_in_both_repositories() {
-    let tree = Tree::clean();
-    tree.write(
-        &format!("{LABELER}/docker-compose.override.yml"),
-        "services:\n  old:\n    image: postgres:16\n",
-    );
-    tree.write(
-        &format!("{PLATFORM}/compose.override.yaml"),
-        "services:\n  postgres:\n    image: postgres\n    ports: [\"6379:5432\"]\n",
-    );
-    let verdicts = tree.verdicts();
-    let place = |check: &str| {
-        let finding = verdicts.findings().find(|finding| finding.id == check).unwrap();
-        let place = finding.place.as_ref().unwrap();
-        let name = place.file.rsplit(['/', '\\']).next().unwrap().to_owned();
-        (name, place.line)
-    };
-    assert_eq!(
-        place("compose.no-old-instances"),
-        ("docker-compose.override.yml".to_owned(), 2)
-    );
-    assert_eq!(
-        place("compose.pinned-image"),
-        ("compose.override.yaml".to_owned(), 3)
-    );
-    assert_eq!(place("compose.ports"), ("compose.override.yaml".to_owned(), 4));
+    assert_eq!(tree.found("compose.ports").len(), 1);
+    assert_eq!(tree.verdicts().exit(true), crate::model::Exit::Ok);
 }
 
 #[test]
@@ -143,41 +76,6 @@ fn services_of_different_profiles_are_alternatives_within_one_file() {
 }
 
 #[test]
-fn what_an_env_file_sets_is_known_and_what_is_missing_is_not_guessed() {
-    let tree = Tree::clean();
-    tree.edit(
-        tree::PLATFORM_COMPOSE,
-        "      POSTGRES_DB: platform\n",
-        "    env_file:\n      - path: db.env\n      - path: none.env\n        required: false\n",
-    );
-    let word = |tree: &Tree| {
-        let verdicts = tree.verdicts();
-        let verdict = verdicts
-            .0
-            .iter()
-            .find(|v| v.check.id == "compose.databases")
-            .unwrap();
-        verdict.outcome.word()
-    };
-    assert_eq!(word(&tree), "skipped");
-    tree.write(
-        &format!("{PLATFORM}/db.env"),
-        "POSTGRES_USER=wrong\nPOSTGRES_DB=platform\n",
-    );
-    assert_eq!(word(&tree), "passed");
-    assert_eq!(
-        tree.found("settings.target"),
-        Vec::<String>::new(),
-        "environment wins"
-    );
-    tree.write(&format!("{PLATFORM}/db.env"), "POSTGRES_DB=other\n");
-    assert_eq!(
-        tree.found("compose.databases"),
-        ["nothing creates database platform on a new volume"]
-    );
-}
-
-#[test]
 fn scripts_that_the_image_passes_over_create_nothing() {
     let tree = Tree::clean();
     let scripts = format!("{PLATFORM}/init-scripts");
@@ -187,4 +85,52 @@ fn scripts_that_the_image_passes_over_create_nothing() {
     assert_eq!(tree.found("compose.databases").len(), 2);
     tree.write(&format!("{scripts}/02.sql"), &format!("/*\n{text}\n*/\n"));
     assert_eq!(tree.found("compose.databases").len(), 2);
+}
+
+#[test]
+fn what_compose_refuses_for_this_machine_s_sake_is_not_looked_at_and_told_once() {
+    let tree = Tree::clean();
+    tree.edit(
+        tree::PLATFORM_COMPOSE,
+        "PLATFORM_REDIS_IMAGE:-redis:7-alpine",
+        "PLATFORM_REDIS_IMAGE:?which",
+    );
+    let verdicts = tree.verdicts();
+    let why = "not looked at: variable PLATFORM_REDIS_IMAGE:?which is missing a value";
+    let needs =
+        |id: &str| id.starts_with("compose.") && id != "compose.no-old-instances" || id == "settings.target";
+    for verdict in &verdicts.0 {
+        let wanted = match needs(verdict.check.id) {
+            true => Outcome::Skipped(why.to_owned()),
+            false => Outcome::Passed,
+        };
+        assert_eq!(verdict.outcome, wanted, "{}", verdict.check.id);
+    }
+    let text = crate::report::text(&verdicts, &crate::report::Terminal::new(Some(false)));
+    assert_eq!(text.matches(why).count(), 1, "{text}");
+}
+
+#[test]
+fn a_job_of_client_programs_and_an_application_are_no_old_instance() {
+    let tree = Tree::clean();
+    let text = "services:\n  dump:\n    image: postgres:16\n    command: sh -c 'pg_dump -h db'\n  \
+                web:\n    build: .\n    environment:\n      POSTGRES_DB: labeler\n";
+    tree.edit(planted::LABELER_COMPOSE, "services:\n", text);
+    assert_eq!(tree.found("compose.no-old-instances"), Vec::<String>::new());
+}
+
+#[test]
+fn a_mount_of_18_around_the_data_folder_or_at_a_folder_of_its_own_is_right() {
+    for (from, to) in [
+        (":/var/lib/postgresql/data", ":/var/lib/postgresql"),
+        (
+            "POSTGRES_DB: platform",
+            "POSTGRES_DB: platform\n      PGDATA: /var/lib/postgresql/data/pg",
+        ),
+    ] {
+        let tree = Tree::clean();
+        tree.edit(tree::PLATFORM_COMPOSE, "postgres:16-alpine", "postgres:18-alpine");
+        tree.edit(tree::PLATFORM_COMPOSE, from, to);
+        assert_eq!(tree.found("compose.data-mount"), Vec::<String>::new(), "{to}");
+    }
 }

@@ -106,6 +106,7 @@ fn healthy() -> World {
         instance: InstanceSeen {
             docker: DockerSeen::default(),
             target: TargetSeen {
+                place: None,
                 data: None,
                 space: None,
                 container: None,

@@ -1,37 +1,42 @@
 //! The pipelines under `docs/ci/`, which teams copy into either repository.
 
-use infra::compose::yaml::{self, Node};
+use infra::compose::yaml;
+use serde_json::Value;
 
-fn pipeline(name: &str) -> Node {
+fn pipeline(name: &str) -> Value {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ci");
     yaml::parse(&std::fs::read_to_string(folder.join(name)).unwrap()).unwrap()
 }
 
 /// The node at this path of keys.
 #[track_caller]
-fn at<'a>(node: &'a Node, path: &[&str]) -> &'a Node {
+fn at<'a>(node: &'a Value, path: &[&str]) -> &'a Value {
     path.iter().fold(node, |node, key| {
         node.get(key).unwrap_or_else(|| panic!("no {key}"))
     })
 }
 
 #[cfg(unix)]
-fn texts(node: &Node) -> Vec<&str> {
-    node.items().iter().filter_map(Node::text).collect()
+fn texts(node: &Value) -> Vec<&str> {
+    node.as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 #[test]
 fn github_checks_out_each_repository_under_its_own_name() {
     let root = pipeline("verify.yml");
-    let this = at(&root, &["env", "THIS_REPOSITORY"]).text();
+    let this = at(&root, &["env", "THIS_REPOSITORY"]).as_str();
     assert_eq!(this, Some("labeler"));
-    for (name, job) in at(&root, &["jobs"]).entries() {
-        let steps = at(job, &["steps"]).items().iter();
+    for (name, job) in at(&root, &["jobs"]).as_object().unwrap() {
+        let steps = at(job, &["steps"]).as_array().unwrap().iter();
         let checkouts: Vec<(Option<&str>, Option<&str>)> = steps
-            .filter(|step| step.get("uses").and_then(Node::text) == Some("actions/checkout@v4"))
+            .filter(|step| step.get("uses").and_then(Value::as_str) == Some("actions/checkout@v4"))
             .map(|step| {
                 let with = at(step, &["with"]);
-                let text = |key: &str| with.get(key).and_then(Node::text);
+                let text = |key: &str| with.get(key).and_then(Value::as_str);
                 (text("repository"), text("path"))
             })
             .collect();
@@ -44,7 +49,7 @@ fn github_checks_out_each_repository_under_its_own_name() {
                 (Some("${{ env.MIGRATION_REPOSITORY }}"), Some("migration")),
             ],
             "{}",
-            name.text
+            name
         );
     }
 }

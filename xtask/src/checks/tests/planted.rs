@@ -162,9 +162,9 @@ pub(super) const FAULTS: &[Fault] = &[
     fault!(
         "compose.readable",
         |t| t.edit(PLATFORM_COMPOSE, "  redis:\n", "  redis: [\n"),
-        "is not a Compose file",
+        "Compose does not read this file: line ",
         PLATFORM_COMPOSE,
-        "image: ${PLATFORM_REDIS_IMAGE",
+        "",
         false
     ),
     fault!(
@@ -222,7 +222,7 @@ pub(super) const FAULTS: &[Fault] = &[
         |t| t.edit(PLATFORM_COMPOSE, "postgres:16-alpine", "postgres:latest"),
         "image postgres:latest",
         PLATFORM_COMPOSE,
-        "image: ${PLATFORM_POSTGRES_IMAGE",
+        "postgres:",
         false
     ),
     fault!(
@@ -234,7 +234,27 @@ pub(super) const FAULTS: &[Fault] = &[
         ),
         "service postgres publishes port 6379",
         PLATFORM_COMPOSE,
-        "- \"127.0.0.1:${PLATFORM_POSTGRES_PORT",
+        "postgres:",
+        false
+    ),
+    fault!(
+        "compose.data-mount",
+        |t| t.edit(PLATFORM_COMPOSE, "postgres:16-alpine", "postgres:18-alpine"),
+        "image postgres:18-alpine does not start with a volume at /var/lib/postgresql/data",
+        PLATFORM_COMPOSE,
+        "postgres:",
+        false
+    ),
+    fault!(
+        "compose.open-port",
+        |t| t.edit(
+            PLATFORM_COMPOSE,
+            "\"127.0.0.1:${PLATFORM_POSTGRES_PORT",
+            "\"${PLATFORM_POSTGRES_PORT"
+        ),
+        "service postgres is open to other machines on port 5432, and its password is in the file",
+        PLATFORM_COMPOSE,
+        "postgres:",
         false
     ),
     fault!(

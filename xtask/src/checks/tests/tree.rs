@@ -1,15 +1,17 @@
 //! A workspace with both sample repositories beside it, as after a migration.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use infra::alembic::History;
+use infra::compose::{Config, Refused, yaml};
 use infra::secret::Redactor;
 use infra::{Cmd, Interrupt, Runner};
 
 use crate::checks::{Case, Scope, Selection, Verdicts, run, select};
 use crate::config::{self, Workspace};
-use crate::observe::{AlembicFiles, Eyes, TextFile, learn_config, read_config};
+use crate::observe::{AlembicFiles, Eyes, TextFile, learn_config, read_config_with};
 
 pub(super) const ENV: &str = "mvp-vision-ai-labeler/backend/.env";
 pub(super) const PLATFORM_COMPOSE: &str = "mvp-vision-ai-platform/platform/infrastructure/docker-compose.yml";
@@ -160,7 +162,7 @@ impl Tree {
             runner: &runner,
             only: &[],
         };
-        let mut seen = read_config(&eyes);
+        let mut seen = read_config_with(&eyes, &ask);
         if let Some(alembic) = seen.alembic.as_mut().filter(|_| !self.alembic.get()) {
             self.without_alembic(alembic);
         }
@@ -178,4 +180,30 @@ impl Tree {
         let verdicts = run(&select(Scope::Config, &Selection::default()).unwrap(), &case);
         (verdicts, runner.redactor().clone())
     }
+}
+
+/// Stands for Compose: reads the file itself, with the default of every variable. What Compose makes of files is tested where it is
+/// asked, in `infra`.
+fn ask(file: &Path, _: &str, _: &BTreeMap<String, String>) -> Result<Config, Refused> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let fault = |why: String| Refused { why, fault: true };
+    let mut filled = text.clone();
+    while let Some((before, rest)) = filled.split_once("${") {
+        let (variable, after) = rest.split_once('}').unwrap();
+        let Some((_, default)) = variable.split_once(":-") else {
+            let why = format!("variable {variable} is missing a value");
+            return Err(Refused { why, fault: false });
+        };
+        filled = format!("{before}{default}{after}");
+    }
+    let mut answer = yaml::parse(&filled).map_err(fault)?;
+    // Compose makes every path absolute.
+    let folder = file.parent().unwrap().display();
+    for service in answer["services"].as_object_mut().into_iter().flatten() {
+        for volume in service.1["volumes"].as_array_mut().into_iter().flatten() {
+            let path = volume.as_str().and_then(|path| path.strip_prefix("./"));
+            *volume = path.map_or(volume.clone(), |path| format!("{folder}/{path}").into());
+        }
+    }
+    Config::of(&answer, &[(file.to_owned(), text)]).map_err(fault)
 }

@@ -1,11 +1,10 @@
 //! What the application needs: its schema, its `.env`, Redis, and the question whether it works.
 
 use anyhow::Context;
-use infra::compose::Project;
 
 use super::Builder;
 use crate::config::{Access, Control, Database, SecretName, Settings};
-use crate::observe::RunningApplication;
+use crate::observe::{RunningApplication, labeler_project};
 use crate::plan::Roles;
 use crate::plan::action::*;
 
@@ -107,19 +106,15 @@ impl Builder<'_> {
         if redis.control == Control::None {
             return Ok(None);
         }
-        let checkout = self.seen.labeler.as_ref();
-        let file = checkout.and_then(|labeler| labeler.compose_file.clone());
-        let labeler = &self.settings.labeler;
-        let project = match (redis.control, file, &self.seen.docker.compose) {
-            (Control::Compose, Some(file), Some((program, _))) => Some(Project {
-                program: *program,
-                file,
-                laid_over: checkout.and_then(|labeler| labeler.compose_override.clone()),
-                name: (!labeler.compose_project.is_empty()).then(|| labeler.compose_project.clone()),
-                env: labeler.compose_env.clone().into_iter().collect(),
-            }),
+        let docker = &self.seen.docker;
+        let labeler = self.seen.labeler.as_ref();
+        let own = labeler.and_then(|labeler| labeler_project(self.settings, docker, labeler));
+        let project = match redis.control {
+            Control::Compose if own.is_some() => own,
             // Without a checkout of either repository our own file has one.
-            (Control::Compose, None, Some(_)) if self.seen.platform.is_none() => Some(self.target_project()?),
+            Control::Compose if docker.compose.is_some() && self.seen.platform.is_none() => {
+                Some(self.target_project()?)
+            }
             _ => None,
         };
         Ok(Some(StartRedis {

@@ -148,15 +148,18 @@ pub(super) fn stack(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     let stack = match stack {
         Ok(stack) => stack,
-        Err(fault) => {
+        Err(refused) => {
             findings.push(
                 Finding::error(
                     "platform.compose",
-                    format!("the platform's Compose file cannot be read: {}", fault.why),
+                    format!(
+                        "Compose does not start the target from this file: {}",
+                        refused.why
+                    ),
                 )
-                .wanted("a file, and an override beside it, that Compose starts the target from")
+                .wanted("what it asks for, and a file, with the override beside it, that Compose reads")
                 .hint("cargo xtask verify --only compose.readable")
-                .at(file, fault.line),
+                .at(file, 0),
             );
             return;
         }

@@ -241,7 +241,7 @@ fn missing_checkouts_and_environments_say_where_they_were_looked_for() {
 fn stack(field: &'static str, value: Value) -> impl Fn(&mut Value) {
     move |world| {
         let mut service = json!({
-            "name": "postgres", "line": 5, "container": "platform-postgres", "image": "postgres:16-alpine", "user": "admin",
+            "name": "postgres", "file": "docker-compose.yml", "line": 5, "container": "platform-postgres", "image": "postgres:16-alpine", "user": "admin",
             "ports": [5432], "host_network": false,
         });
         service[field] = value.clone();
@@ -263,7 +263,7 @@ fn a_stack_that_cannot_become_the_target_is_told_before_anything_stops() {
         ],
         |world| {
             let why = "docker-compose.override.yml: line 3: no mapping";
-            world["platform"]["stack"] = json!({ "Err": { "line": 1, "why": why } });
+            world["platform"]["stack"] = json!({ "Err": { "why": why, "fault": true } });
         },
     );
     error(
