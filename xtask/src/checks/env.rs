@@ -68,7 +68,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check {
         id: "env.placeholders",
         group: Group::Env,
-        meaning: "no `.env` file still holds a template's value",
+        meaning: "no key of a database still holds the template's value",
         why: "`change_me` is a value like any other until the first login fails.",
         fix: "`cargo xtask env set FILE KEY=-` reads the real value from standard input.",
         run: secrets::placeholders,

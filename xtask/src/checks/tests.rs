@@ -112,7 +112,7 @@ fn a_login_of_its_own_is_the_role_that_env_must_name() {
     };
     let files = roles(&tree).len();
     assert!(files > 0, "the clean tree names the target's role for users");
-    for file in [tree::ENV, planted::EXAMPLE, planted::ROOT_EXAMPLE] {
+    for file in [tree::ENV, planted::EXAMPLE] {
         tree.edit(file, "USER_DB_USER=admin", "USER_DB_USER=users_readonly");
     }
     assert_eq!(roles(&tree), Vec::<String>::new());

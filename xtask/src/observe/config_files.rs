@@ -133,7 +133,12 @@ pub fn read_config_with(eyes: &Eyes<'_>, ask: AskCompose<'_>) -> ConfigSeen {
     if let Some(root) = &labeler {
         let own = settings.labeler.env_files.iter().map(|file| root.join(file));
         env_files = own.filter(|path| path.exists()).map(env_text).collect();
-        examples = templates(root, &settings.labeler.env_example);
+        let template = root.join(&settings.labeler.env_example);
+        examples = [template]
+            .into_iter()
+            .filter(|path| path.exists())
+            .map(env_text)
+            .collect();
         if !settings.schema.database.is_empty() {
             alembic_seen = Some(alembic_files(eyes, root));
         }
@@ -163,22 +168,6 @@ pub fn read_config_with(eyes: &Eyes<'_>, ask: AskCompose<'_>) -> ConfigSeen {
         labeler,
         platform,
     }
-}
-
-/// The template of the settings, and one of the same name at the root of the checkout: both occur, and both are copied.
-fn templates(root: &Path, setting: &Path) -> Vec<EnvText> {
-    let mut paths = vec![root.join(setting)];
-    if let Some(name) = setting.file_name() {
-        let at_root = root.join(name);
-        if !paths.contains(&at_root) {
-            paths.push(at_root);
-        }
-    }
-    paths
-        .into_iter()
-        .filter(|path| path.exists())
-        .map(env_text)
-        .collect()
 }
 
 fn env_text(path: PathBuf) -> EnvText {

@@ -5,19 +5,26 @@ use std::path::PathBuf;
 use backend_env::Document;
 use infra::command::shell_path;
 
-use super::{files, line, set, values};
+use super::{files, line, mappings, set, values};
 use crate::checks::{Case, Looked, NotLooked, error};
 use crate::model::Finding;
 use crate::model::secret_key::{is_about_a_secret, is_secret_key, secret_part};
 use crate::observe::is_placeholder;
 
+/// Of the keys that the migration reads: what else a team fills in is the application's business.
 pub fn placeholders(case: &Case<'_>) -> Looked {
     let mut findings = Vec::new();
+    let ours: Vec<&str> = mappings(case)
+        .flat_map(|(_, _, mapping)| mapping.keys())
+        .collect();
     for (file, document) in files(case, false)? {
         let value = values(document);
         let mut keys: Vec<&str> = Vec::new();
         for key in document.entries().map(|entry| entry.key()) {
-            if !keys.contains(&key) && value(key).is_some_and(|value| is_placeholder(&value)) {
+            if ours.contains(&key)
+                && !keys.contains(&key)
+                && value(key).is_some_and(|value| is_placeholder(&value))
+            {
                 keys.push(key);
             }
         }

@@ -3,7 +3,6 @@
 use super::tree::{ENV, PLATFORM_COMPOSE, Tree};
 
 pub(super) const EXAMPLE: &str = "mvp-vision-ai-labeler/backend/.env.example";
-pub(super) const ROOT_EXAMPLE: &str = "mvp-vision-ai-labeler/.env.example";
 pub(super) const LABELER_COMPOSE: &str = "mvp-vision-ai-labeler/docker-compose.yml";
 const VERSIONS: &str = "mvp-vision-ai-labeler/backend/alembic/versions";
 const HEAD: &str = "mvp-vision-ai-labeler/backend/alembic/versions/e5b1946c3f25_project_milestones.py";
@@ -81,9 +80,9 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault!(
         "env.readable",
-        |t| t.edit(ROOT_EXAMPLE, "REDIS_URL=redis", "REDIS_URL='redis"),
+        |t| t.edit(EXAMPLE, "REDIS_URL=redis", "REDIS_URL='redis"),
         "gives up on the file",
-        ROOT_EXAMPLE,
+        EXAMPLE,
         "REDIS_URL",
         false
     ),
@@ -135,12 +134,12 @@ pub(super) const FAULTS: &[Fault] = &[
         "env.placeholders",
         |t| t.edit(
             ENV,
-            "S3_SECRET_KEY=a-secret-of-nobody",
-            "S3_SECRET_KEY=<get-from-platform-team>"
+            "LABELER_DB_PASSWORD=a-password-of-nobody",
+            "LABELER_DB_PASSWORD=<get-from-platform-team>"
         ),
-        "S3_SECRET_KEY still has the template's value",
+        "LABELER_DB_PASSWORD still has the template's value",
         ENV,
-        "S3_SECRET_KEY",
+        "LABELER_DB_PASSWORD",
         true
     ),
     fault!(
