@@ -1,97 +1,26 @@
-//! SHA-256 as object storage wants it: of what goes by, of a file in pieces, in base64.
+//! SHA-256 as object storage spells it: of a file in pieces, in base64.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 
-use crate::files::{TEMPORARY, hex};
+use sha2::Digest;
 
-/// A piece of a file as a file of its own; removed when dropped.
-#[derive(Debug)]
-pub struct Piece {
-    path: tempfile::TempPath,
-    /// SHA-256 of its content, lower-case hex.
-    pub sha256: String,
-}
-
-impl Piece {
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-/// Copies `length` bytes from `start` of a file into a new one in `folder` (0600), for programs that take whole files.
-///
-/// # Errors
-/// Any I/O error; a file that ends earlier is one.
-pub fn cut_piece(from: &Path, start: u64, length: u64, folder: &Path) -> io::Result<Piece> {
-    use sha2::Digest;
-    use std::io::Seek;
-    let mut source = File::open(from)?;
-    source.seek(io::SeekFrom::Start(start))?;
-    let mut source = source.take(length);
-    let mut target = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    let mut hasher = sha2::Sha256::new();
-    let mut buffer = vec![0_u8; 1 << 20];
-    let mut copied = 0;
-    loop {
-        let n = source.read(&mut buffer)?;
-        if n == 0 {
-            break;
-        }
-        hasher.update(&buffer[..n]);
-        target.write_all(&buffer[..n])?;
-        copied += n as u64;
-    }
-    if copied < length {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(Piece {
-        path: target.into_temp_path(),
-        sha256: hex(&hasher.finalize()),
-    })
-}
-
-/// A SHA-256 that is computed while bytes go by.
-#[derive(Debug, Default)]
-pub struct Sha256Sink(sha2::Sha256);
-
-impl Sha256Sink {
-    /// The SHA-256 of everything written, lower-case hex.
-    pub fn finish(self) -> String {
-        use sha2::Digest;
-        hex(&self.0.finalize())
-    }
-}
-
-impl Write for Sha256Sink {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        use sha2::Digest;
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::files::hex;
 
 /// The SHA-256 of the SHA-256 of each piece of a file: how object storage names an object that came in parts.
 ///
 /// # Errors
 /// Any I/O error.
 pub fn sha256_of_pieces(path: &Path, piece: u64) -> io::Result<String> {
-    use sha2::Digest;
     let mut file = File::open(path)?;
     let mut whole = sha2::Sha256::new();
     loop {
-        let mut sink = Sha256Sink::default();
-        let n = io::copy(&mut (&mut file).take(piece.max(1)), &mut sink)?;
-        if n == 0 {
+        let mut one = sha2::Sha256::new();
+        if io::copy(&mut (&mut file).take(piece.max(1)), &mut one)? == 0 {
             return Ok(hex(&whole.finalize()));
         }
-        whole.update(sink.0.finalize());
+        whole.update(one.finalize());
     }
 }
 
@@ -143,25 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_file_have_their_own_hashes_and_a_short_file_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let from = dir.path().join("from");
-        write_private(&from, b"0123456789").unwrap();
-        let piece = cut_piece(&from, 2, 3, dir.path()).unwrap();
-        assert_eq!(piece.sha256, sha256_bytes(b"234"));
-        assert_eq!(std::fs::read(piece.path()).unwrap(), b"234");
-        assert!(cut_piece(&from, 9, 1, dir.path()).is_ok());
-        assert!(cut_piece(&from, 9, 2, dir.path()).is_err());
-        drop(piece);
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_sink_is_hashed_as_its_bytes_and_pieces_as_their_hashes() {
-        let mut sink = Sha256Sink::default();
-        sink.write_all(b"01234").unwrap();
-        sink.write_all(b"56789").unwrap();
-        assert_eq!(sink.finish(), sha256_bytes(b"0123456789"));
+    fn a_file_in_pieces_is_hashed_as_the_hashes_of_its_pieces() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         write_private(&path, b"0123456789").unwrap();

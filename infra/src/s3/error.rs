@@ -9,6 +9,8 @@ use crate::command::CommandError;
 pub enum Reason {
     /// The `aws` client is not on this machine.
     NoClient,
+    /// The `aws` client is too old.
+    OldClient,
     /// There are no credentials, or they are not valid.
     Credentials,
     /// The credentials may not do this.
@@ -19,11 +21,9 @@ pub enum Reason {
     Region,
     /// There is no such object.
     NoObject,
-    /// There is no such multipart upload, or no more.
-    NoUpload,
     /// The object exists, and was to be written only when it does not.
     Exists,
-    /// The server does not know what was asked for.
+    /// The service does not do what was asked for.
     NotSupported,
     /// The server did not answer, or stopped answering.
     Unreachable,
@@ -73,7 +73,6 @@ fn reason(text: &str) -> Reason {
     match code {
         "NoSuchBucket" => return Reason::NoBucket,
         "NoSuchKey" | "404" | "NotFound" => return Reason::NoObject,
-        "NoSuchUpload" => return Reason::NoUpload,
         "AccessDenied" | "403" | "Forbidden" | "AllAccessDisabled" => return Reason::Forbidden,
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"

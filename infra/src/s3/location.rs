@@ -65,12 +65,6 @@ impl Location {
             format!("{}/", self.folder)
         }
     }
-
-    /// Name in this folder of an object, by its full name.
-    pub fn name_of<'a>(&self, key: &'a str) -> Option<&'a str> {
-        key.strip_prefix(self.start().as_str())
-            .filter(|name| !name.is_empty())
-    }
 }
 
 /// Whether a name with slashes stays inside the folder it is put into, on every system.
@@ -101,8 +95,6 @@ mod tests {
         let with_slash = Location::parse("s3://bucket/labeler/").unwrap();
         assert_eq!(with_slash.to_string(), "s3://bucket/labeler");
         assert_eq!(with_slash.key("a b"), "labeler/a b");
-        assert_eq!(with_slash.name_of("labeler/x/y"), Some("x/y"));
-        assert_eq!(with_slash.name_of("labeler2/x"), None);
     }
 
     #[test]

@@ -1,18 +1,14 @@
-//! Single objects: list, ask, write, read.
+//! What is done with objects: list, ask, write one, read one, copy folders.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::{Client, Location, Reason, S3Error};
-use crate::command::{CommandError, Runner};
+use crate::command::{Cmd, CommandError, Runner};
 
-/// Attribute of an object that holds the SHA-256 of its content, as lower-case hex. The ETag of an object that came in
-/// parts is no hash of it.
-const ATTRIBUTE: &str = "sha256";
+/// The one checksum algorithm, by the service's name.
+const ALGORITHM: &str = "SHA256";
 
 /// An object in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,31 +17,20 @@ pub struct Listed {
     pub name: String,
     /// Bytes.
     pub size: u64,
+    /// The service's own mark of the content; whoever writes other content changes it.
+    pub etag: String,
+    /// Whether the service recorded a SHA-256 when it received the object; `None`: its lists do not tell.
+    pub has_sha256: Option<bool>,
 }
 
-/// What the server says of an object without sending it.
+/// What the service says of an object without sending it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Bytes.
+    /// Bytes; of the first part when that was asked for.
     pub size: u64,
-    /// SHA-256 by our attribute: what was meant to be stored.
-    pub sha256: Option<String>,
-    /// SHA-256 that the server computed when it received the object, in base64; for an object that came in parts, the
+    /// SHA-256 that the service computed when it received the object, in base64; for an object that came in parts, the
     /// SHA-256 of theirs.
     pub checksum: Option<String>,
-    /// `AES256` or `aws:kms`.
-    pub encryption: Option<String>,
-}
-
-/// A file that becomes an object.
-#[derive(Clone, Copy, Debug)]
-pub struct Body<'a> {
-    /// The file.
-    pub path: &'a Path,
-    /// Its bytes.
-    pub size: u64,
-    /// Its SHA-256, lower-case hex.
-    pub sha256: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -59,14 +44,23 @@ struct List {
 struct Entry {
     key: String,
     size: u64,
+    #[serde(rename = "ETag")]
+    etag: String,
+    #[serde(default)]
+    checksum_algorithm: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct HeadAnswer {
     content_length: u64,
-    #[serde(default)]
-    metadata: Option<BTreeMap<String, String>>,
+    #[serde(rename = "ChecksumSHA256", default)]
+    checksum: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutAnswer {
     #[serde(rename = "ChecksumSHA256", default)]
     checksum: Option<String>,
     #[serde(default)]
@@ -81,26 +75,28 @@ impl Client {
     pub fn list(&self, runner: &Runner, folder: &Location) -> Result<Vec<Listed>, S3Error> {
         let what = format!("list {folder}");
         let start = folder.start();
-        let cmd = self.cmd(&what, ["s3api", "list-objects-v2"], 0).args([
-            "--bucket",
-            &folder.bucket,
-            "--prefix",
-            &start,
-        ]);
-        let answer = runner.run(&cmd)?.stdout;
+        let operation = ["s3api", "list-objects-v2"];
+        let cmd = self.cmd(&what, operation, 0);
+        let answer = runner
+            .run(&cmd.args(["--bucket", &folder.bucket, "--prefix", &start]))?
+            .stdout;
         // Older clients print nothing at all for an empty folder.
         if answer.iter().all(u8::is_ascii_whitespace) {
             return Ok(Vec::new());
         }
-        let list: List = read(&what, &answer)?;
-        let mut listed: Vec<Listed> = list
-            .contents
+        let entries = read::<List>(&what, &answer)?.contents.unwrap_or_default();
+        let tells = entries.iter().any(|entry| entry.checksum_algorithm.is_some());
+        let mut listed: Vec<Listed> = entries
             .into_iter()
-            .flatten()
             .map(|entry| Listed {
                 // The console makes an empty object for a folder itself; it then has the empty name.
                 name: entry.key.strip_prefix(&start).unwrap_or(&entry.key).to_owned(),
                 size: entry.size,
+                etag: entry.etag,
+                has_sha256: tells.then(|| {
+                    let recorded = entry.checksum_algorithm.unwrap_or_default();
+                    recorded.iter().any(|name| name == ALGORITHM)
+                }),
             })
             .filter(|entry| !entry.name.is_empty())
             .collect();
@@ -108,76 +104,80 @@ impl Client {
         Ok(listed)
     }
 
-    /// What the server says of an object. Ask only for objects that were listed: without the right to list everything,
-    /// an absent object is forbidden, not absent.
+    /// What the service says of an object, or of its first part. Ask only for objects that were listed: without the
+    /// right to list everything, an absent object is forbidden, not absent.
     ///
     /// # Errors
     /// When there is no answer or no such object.
-    pub fn head(&self, runner: &Runner, folder: &Location, name: &str) -> Result<Head, S3Error> {
-        let key = folder.key(name);
-        let what = format!("look at {folder}/{name}");
-        let mut cmd =
-            self.cmd(&what, ["s3api", "head-object"], 0)
-                .args(["--bucket", &folder.bucket, "--key", &key]);
-        if self.has_checksums() {
-            cmd = cmd.args(["--checksum-mode", "ENABLED"]);
-        }
-        let answer: HeadAnswer = read(&what, &runner.run(&cmd)?.stdout)?;
-        let attribute = |metadata: BTreeMap<String, String>| {
-            let mut found = metadata.into_iter();
-            // Servers differ in how they spell the case of attributes.
-            found.find_map(|(name, value)| name.eq_ignore_ascii_case(ATTRIBUTE).then_some(value))
-        };
-        Ok(Head {
-            size: answer.content_length,
-            sha256: answer.metadata.and_then(attribute),
-            // Some servers add the number of parts, some do not.
-            checksum: answer
-                .checksum
-                .and_then(|text| text.split('-').next().map(str::to_owned)),
-            encryption: answer.server_side_encryption,
-        })
-    }
-
-    /// Writes one object in one request; at most 5 GB. With `if_absent`, an object that exists stays, and that is an
-    /// error, where client and server know how.
-    ///
-    /// # Errors
-    /// Any; the object is then absent or as it was, or it is there and the answer was lost.
-    pub fn put(
+    pub fn head(
         &self,
         runner: &Runner,
         folder: &Location,
         name: &str,
-        body: Body<'_>,
-        if_absent: bool,
+        first_part: bool,
+    ) -> Result<Head, S3Error> {
+        let what = format!("look at {folder}/{name}");
+        let mut cmd = self
+            .object(&what, "head-object", folder, name, 0)
+            .args(["--checksum-mode", "ENABLED"]);
+        if first_part {
+            cmd = cmd.args(["--part-number", "1"]);
+        }
+        let answer: HeadAnswer = read(&what, &runner.run(&cmd)?.stdout)?;
+        Ok(Head {
+            size: answer.content_length,
+            // Some services add the number of parts, some do not.
+            checksum: answer
+                .checksum
+                .and_then(|text| text.split('-').next().map(str::to_owned)),
+        })
+    }
+
+    /// Writes one object that must not be there yet, in one request; the service compares what it received with the
+    /// SHA-256 (lower-case hex).
+    ///
+    /// # Errors
+    /// [`Reason::Exists`] when it is there, which a lost answer causes too; [`Reason::NotSupported`] when the service
+    /// recorded no SHA-256 or did not encrypt as asked, and then the object is there.
+    pub fn put_new(
+        &self,
+        runner: &Runner,
+        folder: &Location,
+        name: &str,
+        file: &Path,
+        sha256: &str,
     ) -> Result<(), S3Error> {
-        let key = folder.key(name);
         let what = format!("write {folder}/{name}");
-        let cmd = self
-            .cmd(&what, ["s3api", "put-object"], body.size)
-            .args(["--bucket", &folder.bucket, "--key", &key, "--body"])
-            .arg(body.path)
-            .args(["--metadata", &format!("{ATTRIBUTE}={}", body.sha256)]);
-        let cmd = self.encryption(self.checksum(cmd, body.sha256));
-        self.run_once(runner, cmd, if_absent)
+        let wanted = crate::hash::base64_of_hex(sha256);
+        let mut cmd = self
+            .object(&what, "put-object", folder, name, 0)
+            .args(["--if-none-match", "*", "--checksum-algorithm", ALGORITHM])
+            .args(["--checksum-sha256", &wanted, "--body"])
+            .arg(file);
+        let encryption = self.options.encryption.names();
+        if let Some((name, key)) = encryption {
+            cmd = cmd.args(["--server-side-encryption", name]);
+            cmd = cmd.args(key.iter().flat_map(|key| ["--ssekms-key-id", key]));
+        }
+        let answer: PutAnswer = read(&what, &runner.run(&cmd)?.stdout)?;
+        let found = answer.server_side_encryption;
+        let why = match encryption {
+            _ if answer.checksum.as_ref() != Some(&wanted) => {
+                "the service did not compute the SHA-256 of what it received".to_owned()
+            }
+            Some((name, _)) if found.as_deref() != Some(name) => {
+                let found = found.as_deref().unwrap_or("nothing");
+                format!("the service encrypted it with {found} instead of {name}")
+            }
+            _ => return Ok(()),
+        };
+        Err(S3Error {
+            reason: Reason::NotSupported,
+            error: CommandError::Unreadable { what, why },
+        })
     }
 
-    /// Runs a write, on the condition that its object is absent where that can be asked for.
-    pub(super) fn run_once(&self, runner: &Runner, cmd: crate::Cmd, if_absent: bool) -> Result<(), S3Error> {
-        if !if_absent || !self.has_conditions() {
-            return Ok(runner.run(&cmd).map(drop)?);
-        }
-        match runner.run(&cmd.clone().args(["--if-none-match", "*"])).map(drop) {
-            Ok(()) => Ok(()),
-            Err(error) => match S3Error::from(error) {
-                error if error.reason == Reason::NotSupported => Ok(runner.run(&cmd).map(drop)?),
-                error => Err(error),
-            },
-        }
-    }
-
-    /// An object's content, in memory: for small ones.
+    /// The content of an object of this size, in memory: for small ones.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -188,76 +188,69 @@ impl Client {
         name: &str,
         size: u64,
     ) -> Result<Vec<u8>, S3Error> {
-        let mut bytes = Vec::new();
-        self.copy_to(runner, folder, name, size, &mut bytes)?;
-        Ok(bytes)
+        let what = format!("read {folder}/{name}");
+        let io = |source| CommandError::Io {
+            what: what.clone(),
+            line: "a temporary folder".to_owned(),
+            source,
+        };
+        let scratch = tempfile::tempdir().map_err(io)?;
+        let file = scratch.path().join("object");
+        runner.run(
+            &self
+                .object(&what, "get-object", folder, name, size)
+                .arg(&file),
+        )?;
+        Ok(std::fs::read(&file).map_err(io)?)
     }
 
-    /// Copies an object of this size to `sink`, piece by piece: disk and memory do not grow with it. The number of bytes is
-    /// the caller's to compare.
+    /// Copies every file of a local folder, of this many bytes together, into a folder of the storage, several at the same
+    /// time; the service compares what it receives with its SHA-256. What is there under the same name is replaced.
     ///
     /// # Errors
-    /// When it cannot be read or `sink` fails.
-    pub fn copy_to(
-        &self,
-        runner: &Runner,
-        folder: &Location,
-        name: &str,
-        size: u64,
-        sink: &mut impl Write,
-    ) -> Result<u64, S3Error> {
-        let what = format!("read {folder}/{name}");
-        // Not `s3 cp ... -`: version 1.46.3 stops for ever when standard output takes an object of many pieces.
-        let scratch = tempfile::tempdir().map_err(|source| local(&what, "a temporary folder", source))?;
-        let piece = scratch.path().join("piece");
-        let key = folder.key(name);
-        let mut copied = 0;
-        loop {
-            let length = self.options.piece.max(1).min(size - copied);
-            let mut cmd = self.cmd(&what, ["s3api", "get-object"], length).args([
-                "--bucket",
-                &folder.bucket,
-                "--key",
-                &key,
-            ]);
-            if size > length {
-                cmd = cmd.args(["--range", &format!("bytes={copied}-{}", copied + length - 1)]);
-            }
-            runner.run(&cmd.arg(&piece))?;
-            let n = File::open(&piece)
-                .and_then(|mut file| std::io::copy(&mut file, sink))
-                .map_err(|source| local(&what, &piece.display().to_string(), source))?;
-            copied += n;
-            if n != length || copied >= size {
-                return Ok(copied);
-            }
+    /// When anything was not copied; what was, is there.
+    pub fn upload(&self, runner: &Runner, from: &Path, folder: &Location, bytes: u64) -> Result<(), S3Error> {
+        let mut cmd = self
+            .copy(format!("upload to {folder}"), bytes)
+            .args(["--checksum-algorithm", ALGORITHM]);
+        if let Some((name, key)) = self.options.encryption.names() {
+            cmd = cmd.args(["--sse", name]);
+            cmd = cmd.args(key.iter().flat_map(|key| ["--sse-kms-key-id", key]));
         }
+        Ok(runner.run(&cmd.arg(from).arg(format!("{folder}/"))).map(drop)?)
     }
 
-    /// Copies a whole folder of this many bytes into a local one, several objects at the same time.
+    /// Copies a whole folder of this many bytes into a local one, several objects at the same time. The client compares
+    /// what came in one piece with the recorded checksum; the rest is the caller's to compare.
     ///
     /// # Errors
     /// When anything cannot be copied; part of it may be there then.
     pub fn download(&self, runner: &Runner, folder: &Location, to: &Path, bytes: u64) -> Result<(), S3Error> {
         let cmd = self
-            .cmd(format!("download {folder}"), ["s3", "cp"], bytes)
-            .args(["--recursive", "--only-show-errors", &format!("{folder}/")])
+            .copy(format!("download {folder}"), bytes)
+            .args(["--checksum-mode", "ENABLED"])
+            .arg(format!("{folder}/"))
             .arg(to);
         Ok(runner.run(&cmd).map(drop)?)
     }
-}
 
-/// A fault of this machine's files.
-fn local(what: &str, place: &str, source: std::io::Error) -> CommandError {
-    CommandError::Io {
-        what: what.to_owned(),
-        line: place.to_owned(),
-        source,
+    fn copy(&self, what: String, bytes: u64) -> Cmd {
+        self.cmd(what, ["s3", "cp"], bytes)
+            .args(["--recursive", "--only-show-errors"])
+    }
+
+    fn object(&self, what: &str, operation: &str, folder: &Location, name: &str, bytes: u64) -> Cmd {
+        self.cmd(what, ["s3api", operation], bytes).args([
+            "--bucket",
+            &folder.bucket,
+            "--key",
+            &folder.key(name),
+        ])
     }
 }
 
 /// An answer of the client as what it should be.
-pub(super) fn read<T: serde::de::DeserializeOwned>(what: &str, answer: &[u8]) -> Result<T, S3Error> {
+fn read<T: serde::de::DeserializeOwned>(what: &str, answer: &[u8]) -> Result<T, S3Error> {
     serde_json::from_slice(answer).map_err(|error| {
         S3Error::from(CommandError::Unreadable {
             what: what.to_owned(),

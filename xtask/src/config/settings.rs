@@ -444,12 +444,6 @@ pub struct Storage {
     pub encryption: Encryption,
     /// Key of encryption `kms`; empty: the account's own.
     pub kms_key: String,
-    /// Whether the server checks the SHA-256 of what it receives.
-    pub checksum: Checksum,
-    /// Mebibytes of one part, 5 to 4096; a larger file goes in several, and is read again in pieces of that size.
-    pub part_mebibytes: u64,
-    /// Requests at the same time.
-    pub parallel: usize,
     /// How long a connection may take.
     pub connect_timeout_seconds: u64,
     /// How long a connection may be silent.
@@ -471,19 +465,6 @@ pub enum Encryption {
     Aes256,
     /// `aws:kms`.
     Kms,
-}
-
-/// Whether the server checks content by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Checksum {
-    /// At Amazon.
-    #[default]
-    Auto,
-    /// Always.
-    Sha256,
-    /// Never: for servers that refuse such requests.
-    Never,
 }
 
 /// `[maintenance]`

@@ -5,21 +5,11 @@ use std::time::Duration;
 use infra::s3::{self, Location, Options};
 
 use super::address::{Wrong, address};
-use super::{Checksum, Encryption, Storage};
-
-/// The most parts an object may have.
-const PARTS: u64 = 10_000;
-const MEBIBYTE: u64 = 1 << 20;
+use super::{Encryption, Storage};
 
 impl Storage {
     /// What is wrong with these settings.
     pub(super) fn problem(&self) -> Option<String> {
-        if !(5..=4096).contains(&self.part_mebibytes) {
-            return Some(format!(
-                "storage.part-mebibytes is {}; a part has 5 to 4096 MiB",
-                self.part_mebibytes
-            ));
-        }
         if !self.bucket.is_empty()
             && let Err(why) = Location::new(&self.bucket, &self.prefix)
         {
@@ -63,23 +53,11 @@ impl Storage {
                 Encryption::Aes256 => s3::Encryption::Aes256,
                 Encryption::Kms => s3::Encryption::Kms(named(&self.kms_key)),
             },
-            checksums: match self.checksum {
-                Checksum::Auto => s3::Checksums::Auto,
-                Checksum::Sha256 => s3::Checksums::Always,
-                Checksum::Never => s3::Checksums::Never,
-            },
             connect_timeout: Duration::from_secs(self.connect_timeout_seconds.max(1)),
             read_timeout: Duration::from_secs(self.read_timeout_seconds.max(1)),
             attempts: self.attempts.max(1),
-            piece: self.part_mebibytes * MEBIBYTE,
             minimum_rate: self.minimum_kibibytes_per_second.max(1) * 1024,
         }
-    }
-
-    /// Bytes of one part of a file of this size: all parts but the last are equal, as some servers want them.
-    pub fn part_bytes(&self, size: u64) -> u64 {
-        let wanted = self.part_mebibytes * MEBIBYTE;
-        wanted.max(size.div_ceil(PARTS).next_multiple_of(MEBIBYTE))
     }
 }
 
@@ -90,7 +68,6 @@ mod tests {
     fn storage(endpoint: &str) -> Storage {
         Storage {
             endpoint_url: endpoint.to_owned(),
-            part_mebibytes: 64,
             ..Storage::default()
         }
     }
@@ -126,17 +103,5 @@ mod tests {
     fn a_login_in_an_address_is_refused_and_not_repeated() {
         let problem = storage("https://key:s3cr3t@r2.example").problem().unwrap();
         assert!(!problem.contains("s3cr3t"), "{problem}");
-    }
-
-    #[test]
-    fn a_file_never_needs_more_parts_than_there_may_be() {
-        let storage = storage("");
-        for size in [0, 1, 64 << 20, 640 << 30, (640 << 30) + 1, 5 << 40] {
-            let part = storage.part_bytes(size);
-            assert!(
-                size.div_ceil(part) <= PARTS && part >= 64 * MEBIBYTE,
-                "{size}: {part}"
-            );
-        }
     }
 }

@@ -53,9 +53,9 @@ pub struct StoredFile {
     pub size: u64,
     /// SHA-256 of the content, lower-case hex.
     pub sha256: String,
-    /// What the server must have computed by itself, in base64, when it was asked to.
+    /// The service's own mark of the content, as it listed it after the upload.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checksum: Option<String>,
+    pub etag: Option<String>,
 }
 
 impl Completion {
@@ -103,7 +103,7 @@ impl Contents {
                 name: name.to_owned(),
                 size,
                 sha256,
-                checksum: None,
+                etag: None,
             })
         };
         let own = document(MANIFEST)?;
@@ -121,7 +121,7 @@ impl Contents {
                 name: format!("{name}/{}", file.name),
                 size: file.size,
                 sha256: file.sha256,
-                checksum: None,
+                etag: None,
             }));
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,26 +1,25 @@
 //! Backups in object storage: upload, download, verify, list.
 //!
-//! An upload claims its folder with `backup/manifest.json`, sends what is not there yet, looks at every object again, and
-//! writes `complete.json` last. Until then nobody takes the folder for a backup; afterwards nothing in it is written again.
+//! An upload claims its folder with `backup/manifest.json`, sends what is not there yet with one `aws s3 cp`, compares the
+//! list, and writes `complete.json` last. Until then nobody takes the folder for a backup; afterwards nothing in it is
+//! written again.
 
 mod download;
 mod list;
-mod parts;
-mod send;
 mod trouble;
 mod upload;
 mod verify;
-mod workers;
 
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
 use infra::Runner;
-use infra::s3::{Client, Head, Listed, Location, S3Error};
+use infra::s3::{Client, Listed, Location, S3Error};
 
 use super::Progress;
 use crate::config;
 use crate::model::Finding;
-use crate::model::upload::{Completion, Contents, FILES, MARKER, StoredFile};
+use crate::model::upload::{Completion, Contents, FILES, MANIFEST, MARKER, StoredFile};
 
 pub use trouble::Trouble;
 
@@ -45,7 +44,7 @@ impl<'a> Storage<'a> {
         runner: &Runner,
         progress: &'a dyn Progress,
     ) -> Result<Self, Trouble> {
-        let client = Client::find(runner, settings.options()).map_err(|error| trouble::no_client(&error))?;
+        let client = Client::find(settings.options()).map_err(|error| trouble::no_client(&error))?;
         Ok(Self {
             client,
             runner: runner.clone(),
@@ -60,30 +59,20 @@ impl<'a> Storage<'a> {
         listed.map_err(|error| self.refused(&error, at))
     }
 
+    /// Whether the client is new enough to send and receive.
+    fn check_client(&self) -> Result<(), Trouble> {
+        let checked = self.client.check_version(&self.runner);
+        checked.map_err(|error| trouble::no_client(&error))
+    }
+
     /// The completion marker of a folder; `None` when the list has none.
     fn marker(&self, at: &Location, listed: &[Listed]) -> Result<Option<Completion>, Trouble> {
-        let Some(entry) = listed.iter().find(|entry| entry.name == MARKER) else {
+        let Some(entry) = marker_entry(listed)? else {
             return Ok(None);
         };
-        let bytes = if entry.size > MARKER_LIMIT {
-            Vec::new()
-        } else {
-            let read = self.client.read(&self.runner, at, MARKER, entry.size);
-            read.map_err(|error| self.refused(&error, at))?
-        };
-        match serde_json::from_slice::<Completion>(&bytes) {
-            Ok(marker) if marker.schema_version == 1 => Ok(Some(marker)),
-            Ok(marker) => Err(Trouble::refused(
-                Finding::error(
-                    "storage.marker",
-                    format!("{at}/{MARKER} has version {}", marker.schema_version),
-                )
-                .wanted("version 1, which this program reads"),
-            )),
-            Err(error) => Err(Trouble::Differs(vec![format!(
-                "{at}/{MARKER} cannot be understood: {error}"
-            )])),
-        }
+        let bytes = self.client.read(&self.runner, at, MARKER, entry.size);
+        let bytes = bytes.map_err(|error| self.refused(&error, at))?;
+        read_marker(&bytes, at).map(Some)
     }
 
     /// An error before anything was changed.
@@ -94,36 +83,6 @@ impl<'a> Storage<'a> {
     /// An error after something was changed: the same command goes on.
     fn failed(&self, error: &S3Error, at: &Location) -> Trouble {
         trouble::after(error, at, self.settings)
-    }
-
-    /// What the server says of an object, against what it must be.
-    fn object_differences(&self, name: &str, wanted: &StoredFile, head: &Head) -> Vec<String> {
-        let mut differences = Vec::new();
-        if head.size != wanted.size {
-            differences.push(format!(
-                "object {name} has {} bytes instead of {}",
-                head.size, wanted.size
-            ));
-        }
-        match &head.sha256 {
-            None => differences.push(format!("object {name} has no attribute sha256")),
-            Some(found) if *found != wanted.sha256 => {
-                differences.push(format!("object {name} has another SHA-256 in its attribute"));
-            }
-            Some(_) => {}
-        }
-        if let Some(checksum) = wanted.checksum.as_ref().filter(|_| self.client.has_checksums()) {
-            match &head.checksum {
-                None => differences.push(format!(
-                    "the server has computed no SHA-256 of object {name} (storage.checksum = \"never\" does without)"
-                )),
-                Some(found) if found != checksum => {
-                    differences.push(format!("object {name} has another SHA-256 by the server's count"));
-                }
-                Some(_) => {}
-            }
-        }
-        differences
     }
 }
 
@@ -161,13 +120,57 @@ pub fn root(settings: &config::Storage) -> Result<Location, Trouble> {
         .map_err(|why| Trouble::refused(Finding::error("storage.bucket", why)))
 }
 
+/// Does both at the same time: the client starts slowly.
+fn together<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        (joined(one), other)
+    })
+}
+
+/// What a thread answered.
+fn joined<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    match thread.join() {
+        Ok(answer) => answer,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// The completion marker in a list.
+fn marker_entry(listed: &[Listed]) -> Result<Option<&Listed>, Trouble> {
+    match listed.iter().find(|entry| entry.name == MARKER) {
+        Some(entry) if entry.size > MARKER_LIMIT => Err(Trouble::Differs(vec![format!(
+            "{MARKER} cannot be understood: it has {} bytes",
+            entry.size
+        )])),
+        entry => Ok(entry),
+    }
+}
+
+fn read_marker(bytes: &[u8], at: &Location) -> Result<Completion, Trouble> {
+    let marker = serde_json::from_slice::<Completion>(bytes)
+        .map_err(|error| Trouble::Differs(vec![format!("{at}/{MARKER} cannot be understood: {error}")]))?;
+    if marker.schema_version != 1 {
+        let found = format!("{at}/{MARKER} has version {}", marker.schema_version);
+        return Err(Trouble::refused(
+            Finding::error("storage.marker", found).wanted("version 1, which this program reads"),
+        ));
+    }
+    let manifest = marker.files.iter().find(|file| file.name == MANIFEST);
+    if manifest.is_none_or(|file| file.sha256 != marker.manifest_sha256) {
+        return Err(Trouble::Differs(vec![format!(
+            "{at}/{MARKER} names files that a backup cannot have"
+        )]));
+    }
+    Ok(marker)
+}
+
 /// Names and sizes of a list against a marker: what is missing, what has another size, what nobody named.
 fn list_differences(listed: &[Listed], marker: &Completion) -> Vec<String> {
-    let name = |file: &StoredFile| format!("{FILES}/{}", file.name);
     let mut differences = Vec::new();
-    for file in &marker.files {
-        let name = name(file);
-        match listed.iter().find(|entry| entry.name == name) {
+    for (name, file, entry) in paired(listed, marker) {
+        match entry {
             None => differences.push(format!("object {name} is missing")),
             Some(entry) if entry.size != file.size => differences.push(format!(
                 "object {name} has {} bytes instead of {}",
@@ -176,11 +179,40 @@ fn list_differences(listed: &[Listed], marker: &Completion) -> Vec<String> {
             Some(_) => {}
         }
     }
-    let named =
-        |entry: &&Listed| entry.name == MARKER || marker.files.iter().any(|file| name(file) == entry.name);
-    let extra = listed.iter().filter(|entry| !named(entry));
+    let names: Vec<String> = marker.files.iter().map(object).collect();
+    let extra = listed
+        .iter()
+        .filter(|entry| entry.name != MARKER && !names.contains(&entry.name));
     differences.extend(extra.map(|entry| format!("object {} is not named by {MARKER}", entry.name)));
     differences
+}
+
+/// Objects that were written again after the marker.
+fn etag_differences(listed: &[Listed], marker: &Completion) -> Vec<String> {
+    let changed = |(name, file, entry): (String, &StoredFile, Option<&Listed>)| {
+        let (wanted, found) = (file.etag.as_ref()?, &entry?.etag);
+        (wanted != found).then(|| {
+            format!("object {name} was written again after the upload: its ETag is {found} instead of {wanted}")
+        })
+    };
+    paired(listed, marker).filter_map(changed).collect()
+}
+
+/// Every file of a marker with its object's name, and the object.
+fn paired<'a>(
+    listed: &'a [Listed],
+    marker: &'a Completion,
+) -> impl Iterator<Item = (String, &'a StoredFile, Option<&'a Listed>)> {
+    marker.files.iter().map(move |file| {
+        let name = object(file);
+        let entry = listed.iter().find(|entry| entry.name == name);
+        (name, file, entry)
+    })
+}
+
+/// The object that a file of a backup becomes.
+fn object(file: &StoredFile) -> String {
+    format!("{FILES}/{}", file.name)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::model::backup::BackupManifest;
 use crate::model::{Exit, time};
 use crate::steps::storage;
 
-/// Upload a backup to object storage: every object with its SHA-256, looked at again, a completion marker last
+/// Upload a backup to object storage: every object with its SHA-256, the list compared, a completion marker last
 ///
 /// Goes through the `aws` client and its credentials. What is there is never overwritten; an upload that was cut off goes on
 /// with the same command and sends only what is missing. Ends with 4 when the storage holds the backup already.
@@ -80,7 +80,7 @@ pub(super) fn upload(global: &Global, args: &UploadArgs) -> anyhow::Result<Exit>
         return Ok(Exit::NothingToDo);
     }
     context.terminal.line(&format!(
-        "complete: {files} files, {bytes}, of which {} had to be sent; every object was looked at again",
+        "complete: {files} files, {bytes}, of which {} had to be sent; the list was compared",
         time::bytes(uploaded.sent)
     ));
     Ok(Exit::Ok)

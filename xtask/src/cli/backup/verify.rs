@@ -21,7 +21,7 @@ const MANIFEST_WORKERS: usize = 2;
 /// Check a backup: its files against their SHA-256, every archive read to its end, or a database against it
 ///
 /// Ends with 0 when everything is as the manifest says, with 3 when something differs, with 20 when it cannot be told.
-/// In object storage: the completion marker, the list, and every object's size, attribute and checksum.
+/// In object storage: the completion marker against the list, with every object's name, size and ETag.
 /// A plain dump (.sql) is checked for its header, its footer, its line ends and what it needs to load.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct VerifyArgs {
@@ -37,7 +37,7 @@ pub(super) struct VerifyArgs {
     /// Name up to this many rows of each table that differs, by their key; they come out of the archive
     #[arg(long, value_name = "N", default_value_t = 5, requires = "against")]
     examples: usize,
-    /// In object storage: read every byte again, instead of asking the server
+    /// In object storage: download it into .xtask, compare every byte, and remove it
     #[arg(long, conflicts_with = "against")]
     full: bool,
     /// Print one JSON document on standard output
@@ -110,7 +110,9 @@ fn stored(context: &Context, args: &VerifyArgs, address: &str) -> anyhow::Result
             .into());
     }
     let at = remote::address(context, address)?;
-    let differences = match remote::storage(context)?.verify(&at, args.full) {
+    let scratch = context.workspace.private();
+    let scratch = args.full.then_some(scratch.as_path());
+    let differences = match remote::storage(context)?.verify(&at, scratch) {
         Ok(differences) | Err(Trouble::Differs(differences)) => differences,
         Err(trouble) => return Err(remote::end(trouble, "")),
     };
@@ -147,7 +149,8 @@ fn conclude(
         context.terminal.line(&match (&args.against, checked) {
             (Some(_), _) => "no difference: the database holds what the backup holds".to_owned(),
             (None, []) if remote::is_address(path) && !args.full => {
-                "intact as far as sizes and recorded checksums tell; --full reads every byte".to_owned()
+                "intact: names, sizes and ETags are those of the upload; --full downloads and compares every byte"
+                    .to_owned()
             }
             (None, []) => "intact".to_owned(),
             (None, names) => format!("intact: {}", names.join(", ")),

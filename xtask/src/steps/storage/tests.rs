@@ -6,7 +6,7 @@ fn file(name: &str, size: u64) -> StoredFile {
         name: name.to_owned(),
         size,
         sha256: String::new(),
-        checksum: None,
+        etag: None,
     }
 }
 

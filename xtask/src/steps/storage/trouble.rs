@@ -75,8 +75,16 @@ pub(super) fn no_client(error: &S3Error) -> Trouble {
     if error.reason == Reason::Interrupted {
         return interrupted(error);
     }
-    if error.reason != Reason::NoClient {
-        return Trouble::refused(Finding::error("storage.client", error.to_string()));
+    match error.reason {
+        Reason::NoClient => {}
+        Reason::OldClient => {
+            return Trouble::refused(
+                Finding::error("storage.client", error.to_string())
+                    .wanted("install a newer one, or name its path in storage.program")
+                    .hint("python3 -m pip install --user --upgrade awscli"),
+            );
+        }
+        _ => return Trouble::refused(Finding::error("storage.client", error.to_string())),
     }
     Trouble::refused(
         Finding::error("storage.client", "the aws client is not on this machine")
@@ -101,7 +109,7 @@ fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option
         said.to_owned()
     };
     let finding =
-        |id: &str, found: String| Finding::error(format!("storage.{id}"), format!("{found}: {said}"));
+        |id: &str, found: String| Finding::error(format!("storage.{id}"), format!("{said} ({found})"));
     Some(match error.reason {
         Reason::NoBucket => {
             let found = finding("bucket", format!("there is no bucket {bucket} at {server}"));
@@ -131,13 +139,12 @@ fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option
         Reason::Unreachable => finding("unreachable", format!("{server} does not answer"))
             .wanted("an answer within the times of [storage]")
             .hint("cargo xtask status --settings"),
+        Reason::NotSupported => finding("service", format!("{server} lacks what a safe upload needs"))
+            .wanted("a service with conditional writes and SHA-256 checksums: docs/storage.md"),
         Reason::Interrupted => finding("interrupted", String::new()),
-        Reason::NoClient
-        | Reason::NoObject
-        | Reason::NoUpload
-        | Reason::Exists
-        | Reason::NotSupported
-        | Reason::Other => return None,
+        Reason::NoClient | Reason::OldClient | Reason::NoObject | Reason::Exists | Reason::Other => {
+            return None;
+        }
     })
 }
 

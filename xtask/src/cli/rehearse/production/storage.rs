@@ -46,7 +46,6 @@ pub fn start(
     storage["bucket"] = value(BUCKET);
     storage["endpoint-url"] = value(&server.url);
     storage["region"] = value("us-east-1");
-    storage["checksum"] = value("sha256");
     storage["program"] = value(programs.aws().to_string_lossy().into_owned());
     storage["credentials-file"] = value(credentials.to_string_lossy().into_owned());
     kept.connect.push(format!(
