@@ -18,7 +18,7 @@ fn an_upload_of_a_run_that_is_killed_or_cut_off_resumes_to_the_same_end() {
     // The limits of the client, so that a silent server ends the step and not a person.
     stage.settings(
         &proxy.url,
-        "parallel = 1\nattempts = 1\nread-timeout-seconds = 10",
+        "attempts = 1\nread-timeout-seconds = 10",
     );
     let storage = std::fs::read_to_string(stage.root.join(".xtask/local.toml")).unwrap();
     let storage: toml_edit::DocumentMut = storage.parse().unwrap();

@@ -15,7 +15,7 @@ use crate::support::{Environment, Ran, Shared, cache, folder, run, runner, with_
 /// Must show nowhere: the runner of these tests masks nothing.
 pub const SECRET: &str = "wJalrXUtnFEMI-this-is-secret";
 
-/// Bytes of the one large file: three parts of 5 MiB.
+/// Bytes of the one large file: more than the client sends in one request.
 pub const LARGE: usize = 11 << 20;
 
 /// The programs, installed by whoever needs them first.
@@ -94,6 +94,7 @@ impl Stage {
         let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let root = folder(name);
         let nothing = root.join("nothing").display().to_string();
+        let config = root.join("config").display().to_string();
         let stage = Self {
             bucket: format!("{name}-{number}"),
             url: url.to_owned(),
@@ -102,7 +103,7 @@ impl Stage {
             env: vec![
                 variable("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
                 variable("AWS_SECRET_ACCESS_KEY", SECRET),
-                variable("AWS_CONFIG_FILE", &nothing),
+                variable("AWS_CONFIG_FILE", &config),
                 variable("AWS_SHARED_CREDENTIALS_FILE", &nothing),
                 variable("AWS_EC2_METADATA_DISABLED", "true"),
             ],
@@ -110,7 +111,13 @@ impl Stage {
             _server: None,
         };
         stage.settings(url, "");
+        stage.configure("max_concurrent_requests = 1");
         stage
+    }
+
+    /// Writes the client's own settings of its copies. One request at a time, so that faults strike at an exact one.
+    pub fn configure(&self, line: &str) {
+        write(&self.root.join("config"), format!("[default]\ns3 =\n  {line}\n"));
     }
 
     /// Writes `[storage]` with this address and further lines, which win.
@@ -118,7 +125,7 @@ impl Stage {
         let mut settings: toml_edit::DocumentMut = more.parse().unwrap();
         let defaults = format!(
             "bucket = \"{}\"\nendpoint-url = \"{url}\"\nregion = \"us-east-1\"\nprogram = '{}'\n\
-             checksum = \"sha256\"\npart-mebibytes = 5\nattempts = 2\nconnect-timeout-seconds = 2\n",
+             attempts = 2\nconnect-timeout-seconds = 2\n",
             self.bucket,
             self.aws.display(),
         );
@@ -201,7 +208,16 @@ impl Stage {
         self.aws(&[&put[..], args].concat()).ends(0);
     }
 
-    /// A small backup that is what its manifests say, with one file that goes in parts. Its archives hold no data that
+    /// An object as a local file.
+    #[track_caller]
+    pub fn read(&self, key: &str) -> PathBuf {
+        let file = self.root.join("object");
+        let get = ["s3api", "get-object", "--bucket", &self.bucket, "--key", key];
+        self.aws(&[&get[..], &[&file.display().to_string()]].concat()).ends(0);
+        file
+    }
+
+    /// A small backup that is what its manifests say, with one file that the client sends in parts. Its archives hold no data that
     /// pg_restore could read.
     pub fn backup(&self, run: &str) -> PathBuf {
         let path = self.root.join(".xtask").join("backups").join(run);
