@@ -21,8 +21,9 @@ use crate::command::{Cmd, CommandError, Runner, find_program};
 /// The client's name on PATH.
 pub const PROGRAM: &str = "aws";
 
-/// The first versions of both generations whose `s3 cp` has `--checksum-algorithm` and `--checksum-mode`.
-const OLDEST: [(u32, u32, u32); 2] = [(1, 35, 0), (2, 18, 0)];
+/// The first versions of both generations whose `s3 cp` has `--checksum-algorithm` and `--checksum-mode`; `s3api put-object`
+/// had `--if-none-match` before.
+const OLDEST: &str = "aws-cli/1.35.0, aws-cli/2.18.0 or newer";
 /// What every call may take beside its requests: the client is a Python program, and a machine may be busy.
 const START: Duration = Duration::from_secs(60);
 /// The longest pause that the client makes before it tries again.
@@ -99,37 +100,17 @@ impl Client {
         Ok(Self { program, options })
     }
 
-    /// Asks the client for its version.
+    /// Which client this is, and which versions can do what is asked here, for people: after [`Reason::OldClient`].
     ///
     /// # Errors
-    /// [`Reason::OldClient`] when its `s3 cp` knows no checksums, and whatever keeps it from answering.
-    pub fn check_version(&self, runner: &Runner) -> Result<(), S3Error> {
+    /// When it does not answer.
+    pub fn describe(&self, runner: &Runner) -> Result<String, S3Error> {
         let what = "ask the aws client for its version";
         let output = runner.run(&Cmd::new(&self.program, what).arg("--version").limit(START))?;
         // Clients of old Pythons print it on standard error.
         let text = output.stdout_text() + &output.stderr;
-        let version = version(&text).ok_or_else(|| CommandError::Unreadable {
-            what: what.to_owned(),
-            why: format!("{} --version says {:?}", self.program.display(), text.trim()),
-        })?;
-        let [one, two] = OLDEST;
-        if version >= if version.0 < 2 { one } else { two } {
-            return Ok(());
-        }
-        let dotted = |(major, minor, patch)| format!("{major}.{minor}.{patch}");
-        Err(S3Error {
-            reason: Reason::OldClient,
-            error: CommandError::Unreadable {
-                what: "upload and download with checksums".to_owned(),
-                why: format!(
-                    "{} is version {}; version {} or {} is the first that can",
-                    self.program.display(),
-                    dotted(version),
-                    dotted(one),
-                    dotted(two)
-                ),
-            },
-        })
+        let version = text.split_whitespace().next().unwrap_or_default();
+        Ok(format!("{} is {version}; {OLDEST} is needed", self.program.display()))
     }
 
     /// A call that moves this many bytes.
@@ -174,28 +155,9 @@ impl Client {
     }
 }
 
-/// `aws-cli/2.23.6 Python/3.12.6 ...`
-fn version(text: &str) -> Option<(u32, u32, u32)> {
-    let (_, rest) = text.split_once("aws-cli/")?;
-    let mut parts = rest.split_whitespace().next()?.split('.');
-    let mut next = || parts.next()?.parse().ok();
-    Some((next()?, next()?, next()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_version_is_read_as_both_generations_print_it() {
-        let one = "aws-cli/1.45.11 Python/3.11.7 Linux/6.1 botocore/1.43.11\n";
-        assert_eq!(version(one), Some((1, 45, 11)));
-        assert_eq!(
-            version("aws-cli/2.9.19 Python/3.11.2 source/x86_64.debian.12"),
-            Some((2, 9, 19))
-        );
-        assert_eq!(version("something else"), None);
-    }
 
     #[test]
     fn every_call_ends_in_bounded_time_that_follows_from_its_bytes() {

@@ -9,7 +9,7 @@ use crate::command::CommandError;
 pub enum Reason {
     /// The `aws` client is not on this machine.
     NoClient,
-    /// The `aws` client is too old.
+    /// The `aws` client does not know what it was asked for: it is too old.
     OldClient,
     /// There are no credentials, or they are not valid.
     Credentials,
@@ -94,7 +94,9 @@ fn reason(text: &str) -> Reason {
         _ => {}
     }
     let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
-    if says(&[
+    if says(&["Unknown options"]) {
+        Reason::OldClient
+    } else if says(&[
         "Unable to locate credentials",
         "Partial credentials found",
         "The config profile",
@@ -157,6 +159,7 @@ mod tests {
                 "Read timeout on endpoint URL: \"http://127.0.0.1:1/b/k\"",
                 Reason::Unreachable,
             ),
+            ("Unknown options: --checksum-algorithm,SHA256", Reason::OldClient),
             ("something else", Reason::Other),
         ] {
             assert_eq!(reason(text), wanted, "{text}");

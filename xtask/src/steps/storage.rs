@@ -14,7 +14,7 @@ use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
 use infra::Runner;
-use infra::s3::{Client, Listed, Location, S3Error};
+use infra::s3::{Client, Listed, Location, Reason, S3Error};
 
 use super::Progress;
 use crate::config;
@@ -59,12 +59,6 @@ impl<'a> Storage<'a> {
         listed.map_err(|error| self.refused(&error, at))
     }
 
-    /// Whether the client is new enough to send and receive.
-    fn check_client(&self) -> Result<(), Trouble> {
-        let checked = self.client.check_version(&self.runner);
-        checked.map_err(|error| trouble::no_client(&error))
-    }
-
     /// The completion marker of a folder; `None` when the list has none.
     fn marker(&self, at: &Location, listed: &[Listed]) -> Result<Option<Completion>, Trouble> {
         let Some(entry) = marker_entry(listed)? else {
@@ -77,12 +71,23 @@ impl<'a> Storage<'a> {
 
     /// An error before anything was changed.
     fn refused(&self, error: &S3Error, at: &Location) -> Trouble {
-        trouble::before(error, at, self.settings)
+        match error.reason {
+            Reason::OldClient => Trouble::refused(self.too_old(error)),
+            _ => trouble::before(error, at, self.settings),
+        }
     }
 
     /// An error after something was changed: the same command goes on.
     fn failed(&self, error: &S3Error, at: &Location) -> Trouble {
-        trouble::after(error, at, self.settings)
+        match error.reason {
+            Reason::OldClient => Trouble::Failed(self.too_old(error).into()),
+            _ => trouble::after(error, at, self.settings),
+        }
+    }
+
+    fn too_old(&self, error: &S3Error) -> Finding {
+        let client = self.client.describe(&self.runner);
+        trouble::old_client(error, &client.unwrap_or_else(|error| error.to_string()))
     }
 }
 

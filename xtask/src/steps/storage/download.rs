@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use infra::s3::{Listed, Location, is_plain};
+use infra::s3::{Listed, Location, Reason, is_plain};
 
-use super::{Storage, Trouble, list_differences, marker_entry, read_marker, together};
+use super::{Storage, Trouble, list_differences, marker_entry, read_marker};
 use crate::model::examine::examine;
 use crate::model::upload::{Completion, Contents, FILES, MARKER};
 use crate::model::{Finding, time};
@@ -47,9 +47,7 @@ impl Storage<'_> {
         beside: &Path,
         done: impl FnOnce(&Path) -> anyhow::Result<()>,
     ) -> Result<Completion, Trouble> {
-        let (client, listed) = together(|| self.check_client(), || self.complete(at));
-        client?;
-        let listed = listed?;
+        let listed = self.complete(at)?;
         may_be_written(&listed, beside)?;
         clear(beside)?;
         std::fs::create_dir_all(beside.parent().unwrap_or(beside))
@@ -76,7 +74,10 @@ impl Storage<'_> {
             finished.store(true, Ordering::SeqCst);
             downloaded
         });
-        downloaded.map_err(|error| self.failed(&error, at))?;
+        downloaded.map_err(|error| match error.reason {
+            Reason::OldClient => self.refused(&error, at),
+            _ => self.failed(&error, at),
+        })?;
         make_private(beside).context("failed to make the backup private")?;
         let marker = beside.join(MARKER);
         let marker = std::fs::read(&marker).with_context(|| format!("failed to read {}", marker.display()))?;

@@ -25,6 +25,8 @@ fn listed(name: &str, size: u64) -> Listed {
     Listed {
         name: name.to_owned(),
         size,
+        etag: name.to_owned(),
+        has_sha256: None,
     }
 }
 
@@ -45,4 +47,18 @@ fn missing_shorter_and_unnamed_objects_are_told_apart() {
             "object notes.txt is not named by complete.json",
         ]
     );
+}
+
+#[test]
+fn an_object_that_was_written_again_differs_by_its_etag() {
+    let mut written = file("a/1.dat", 20);
+    written.etag = Some("\"old\"".to_owned());
+    let marker = marker(vec![file(MANIFEST, 10), written]);
+    let mut list = [listed("backup/a/1.dat", 20)];
+    assert_eq!(
+        etag_differences(&list, &marker),
+        ["object backup/a/1.dat was written again after the upload: its ETag is backup/a/1.dat instead of \"old\""]
+    );
+    list[0].etag = "\"old\"".to_owned();
+    assert!(etag_differences(&list, &marker).is_empty());
 }

@@ -75,16 +75,8 @@ pub(super) fn no_client(error: &S3Error) -> Trouble {
     if error.reason == Reason::Interrupted {
         return interrupted(error);
     }
-    match error.reason {
-        Reason::NoClient => {}
-        Reason::OldClient => {
-            return Trouble::refused(
-                Finding::error("storage.client", error.to_string())
-                    .wanted("install a newer one, or name its path in storage.program")
-                    .hint("python3 -m pip install --user --upgrade awscli"),
-            );
-        }
-        _ => return Trouble::refused(Finding::error("storage.client", error.to_string())),
+    if error.reason != Reason::NoClient {
+        return Trouble::refused(Finding::error("storage.client", error.to_string()));
     }
     Trouble::refused(
         Finding::error("storage.client", "the aws client is not on this machine")
@@ -92,6 +84,13 @@ pub(super) fn no_client(error: &S3Error) -> Trouble {
             .hint(Program::Aws.hint(Manager::detect()))
             .hint("python3 -m pip install --user awscli"),
     )
+}
+
+/// A client that does not know an option; `client` says which it is and which is needed.
+pub(super) fn old_client(error: &S3Error, client: &str) -> Finding {
+    Finding::error("storage.client", format!("{} ({client})", said(error)))
+        .wanted("install a newer one, or name its path in storage.program")
+        .hint("python3 -m pip install --user --upgrade awscli")
 }
 
 /// What a person can do about it; `None` where only the client's own words help.
@@ -102,12 +101,7 @@ fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option
     } else {
         &settings.endpoint_url
     };
-    let said = error.error.tail().lines().last().unwrap_or_default();
-    let said = if said.is_empty() {
-        error.to_string()
-    } else {
-        said.to_owned()
-    };
+    let said = said(error);
     let finding =
         |id: &str, found: String| Finding::error(format!("storage.{id}"), format!("{said} ({found})"));
     Some(match error.reason {
@@ -146,6 +140,14 @@ fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option
             return None;
         }
     })
+}
+
+/// The client's last line, which says what went wrong.
+fn said(error: &S3Error) -> String {
+    match error.error.tail().lines().last() {
+        Some(line) if !line.is_empty() => line.to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// The line that lists the buckets of these credentials.

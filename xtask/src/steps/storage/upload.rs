@@ -34,9 +34,8 @@ impl Storage<'_> {
     /// # Errors
     /// [`Trouble`] says whether something is in the way, damaged, or stopped.
     pub fn upload(&self, folder: &Path, to: &Location) -> Result<Uploaded, Trouble> {
-        let ready = || self.check_client().and_then(|()| intact(folder));
-        let (ready, listed) = together(ready, || self.look(to));
-        ready?;
+        let (unchanged, listed) = together(|| intact(folder), || self.look(to));
+        unchanged?;
         let listed = listed?;
         let contents = Contents::of(folder)?;
         let uploaded = |sent, before| Uploaded {

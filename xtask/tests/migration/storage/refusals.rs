@@ -54,11 +54,16 @@ fn what_an_upload_needs_is_asked_for_before_anything_is_sent() {
     for version in ["2.9.19", "1.22.97"] {
         use std::os::unix::fs::PermissionsExt;
         let old = stage.root.join("aws");
-        crate::support::write(&old, format!("#!/bin/sh\necho aws-cli/{version} Python/3.11.2\n"));
+        let script = format!(
+            "#!/bin/sh\ncase \"$*\" in\n--version) echo aws-cli/{version} Python/3.11.2;;\n*list-objects*) ;;\n\
+             *) echo 'Unknown options: --if-none-match,*' >&2; exit 252;;\nesac\n"
+        );
+        crate::support::write(&old, script);
         std::fs::set_permissions(&old, PermissionsExt::from_mode(0o755)).unwrap();
         with(&format!("storage.program={}", old.display()))
             .ends(20)
-            .says(&format!("is version {version}; version 1.35.0 or 2.18.0 is the first that can"))
+            .says("error[storage.client]: Unknown options: --if-none-match,*")
+            .says(&format!("is aws-cli/{version}; aws-cli/1.35.0, aws-cli/2.18.0 or newer is needed"))
             .says("hint: python3 -m pip install");
     }
 
