@@ -110,7 +110,10 @@ impl Client {
         // Clients of old Pythons print it on standard error.
         let text = output.stdout_text() + &output.stderr;
         let version = text.split_whitespace().next().unwrap_or_default();
-        Ok(format!("{} is {version}; {OLDEST} is needed", self.program.display()))
+        Ok(format!(
+            "{} is {version}; {OLDEST} is needed",
+            self.program.display()
+        ))
     }
 
     /// A call that moves this many bytes.

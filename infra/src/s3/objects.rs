@@ -196,11 +196,7 @@ impl Client {
         };
         let scratch = tempfile::tempdir().map_err(io)?;
         let file = scratch.path().join("object");
-        runner.run(
-            &self
-                .object(&what, "get-object", folder, name, size)
-                .arg(&file),
-        )?;
+        runner.run(&self.object(&what, "get-object", folder, name, size).arg(&file))?;
         Ok(std::fs::read(&file).map_err(io)?)
     }
 

@@ -11,6 +11,7 @@ use super::{Context, Ending};
 use crate::config::{Control, Settings};
 use crate::model::backup::BackupManifest;
 use crate::model::run_dir::read_json;
+use crate::model::upload::Uploads;
 use crate::model::{Exit, Finding, RunDir, time};
 use crate::plan::action::Fenced;
 use crate::plan::{Action, Plan};
@@ -199,6 +200,7 @@ pub(super) fn audit(
         "program": env!("CARGO_PKG_VERSION"),
         "plan_sha256": sum(&run.plan()),
         "manifest_sha256": sum(&manifest),
+        "uploads": Uploads::read(&run.backup()).unwrap_or_default().locations(),
         "versions": versions(run),
     });
     let mut file =

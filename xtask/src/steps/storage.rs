@@ -197,7 +197,9 @@ fn etag_differences(listed: &[Listed], marker: &Completion) -> Vec<String> {
     let changed = |(name, file, entry): (String, &StoredFile, Option<&Listed>)| {
         let (wanted, found) = (file.etag.as_ref()?, &entry?.etag);
         (wanted != found).then(|| {
-            format!("object {name} was written again after the upload: its ETag is {found} instead of {wanted}")
+            format!(
+                "object {name} was written again after the upload: its ETag is {found} instead of {wanted}"
+            )
         })
     };
     paired(listed, marker).filter_map(changed).collect()

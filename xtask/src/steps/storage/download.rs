@@ -80,7 +80,8 @@ impl Storage<'_> {
         })?;
         make_private(beside).context("failed to make the backup private")?;
         let marker = beside.join(MARKER);
-        let marker = std::fs::read(&marker).with_context(|| format!("failed to read {}", marker.display()))?;
+        let marker =
+            std::fs::read(&marker).with_context(|| format!("failed to read {}", marker.display()))?;
         let marker = read_marker(&marker, at)?;
         let mut differences = list_differences(listed, &marker);
         if differences.is_empty() {

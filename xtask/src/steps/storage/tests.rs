@@ -57,7 +57,9 @@ fn an_object_that_was_written_again_differs_by_its_etag() {
     let mut list = [listed("backup/a/1.dat", 20)];
     assert_eq!(
         etag_differences(&list, &marker),
-        ["object backup/a/1.dat was written again after the upload: its ETag is backup/a/1.dat instead of \"old\""]
+        [
+            "object backup/a/1.dat was written again after the upload: its ETag is backup/a/1.dat instead of \"old\""
+        ]
     );
     list[0].etag = "\"old\"".to_owned();
     assert!(etag_differences(&list, &marker).is_empty());

@@ -142,8 +142,8 @@ impl Storage<'_> {
             return Ok(false);
         }
         let path = local(folder, file);
-        let wanted = sha256_of_pieces(&path, part)
-            .with_context(|| format!("failed to read {}", path.display()))?;
+        let wanted =
+            sha256_of_pieces(&path, part).with_context(|| format!("failed to read {}", path.display()))?;
         Ok(found == base64_of_hex(&wanted))
     }
 
@@ -163,9 +163,7 @@ impl Storage<'_> {
             return Ok(0);
         }
         let from = work.only(folder, missing)?;
-        let sent = self
-            .client
-            .upload(&self.runner, &from, &to.join(FILES), bytes);
+        let sent = self.client.upload(&self.runner, &from, &to.join(FILES), bytes);
         sent.map_err(|error| self.failed(&error, to))?;
         self.progress.bytes("upload backup", all, all);
         Ok(bytes)
@@ -197,9 +195,9 @@ impl Storage<'_> {
         };
         let mut differences = list_differences(&listed, &marker);
         let unchecked = listed.iter().filter(|entry| entry.has_sha256 == Some(false));
-        differences.extend(unchecked.map(|entry| {
-            format!("the service recorded no SHA-256 of object {}", entry.name)
-        }));
+        differences.extend(
+            unchecked.map(|entry| format!("the service recorded no SHA-256 of object {}", entry.name)),
+        );
         if !differences.is_empty() {
             return Err(Trouble::Differs(differences));
         }
@@ -254,8 +252,7 @@ impl Work {
         if work.0.exists() {
             work.clear()?;
         }
-        infra::files::private_dir(&work.0)
-            .with_context(|| format!("failed to make {}", work.0.display()))?;
+        infra::files::private_dir(&work.0).with_context(|| format!("failed to make {}", work.0.display()))?;
         Ok(work)
     }
 

@@ -16,10 +16,7 @@ fn an_upload_of_a_run_that_is_killed_or_cut_off_resumes_to_the_same_end() {
     let stage = Stage::new("run-upload");
     let proxy = Proxy::start(&stage.url, Fault::Hold(3));
     // The limits of the client, so that a silent server ends the step and not a person.
-    stage.settings(
-        &proxy.url,
-        "attempts = 1\nread-timeout-seconds = 10",
-    );
+    stage.settings(&proxy.url, "attempts = 1\nread-timeout-seconds = 10");
     let storage = std::fs::read_to_string(stage.root.join(".xtask/local.toml")).unwrap();
     let storage: toml_edit::DocumentMut = storage.parse().unwrap();
     let workspace = &mut production.rehearsal.workspace;
@@ -113,5 +110,6 @@ fn an_upload_of_a_run_that_is_killed_or_cut_off_resumes_to_the_same_end() {
         "{audit}"
     );
     assert!(!audit.contains(SECRET), "a secret is in the audit");
+    assert!(audit.lines().last().unwrap().contains(&address), "{audit}");
     production.xtask(&["migrate", "--resume"]).ends(4);
 }

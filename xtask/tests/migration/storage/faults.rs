@@ -24,8 +24,16 @@ fn the_same_command_goes_on(stage: &Stage) {
     assert!(list.ends(0).stdout.contains("not complete"), "{}", list.all());
     let document = stage.xtask(&["backup", "upload", RUN, "--json"]).ends(0).json();
     // Manifest, document and the large file had arrived.
-    let last = stage.root.join(".xtask/backups").join(RUN).join("labeler/3002.dat");
-    assert_eq!(document["bytes_sent"], std::fs::metadata(last).unwrap().len(), "{document}");
+    let last = stage
+        .root
+        .join(".xtask/backups")
+        .join(RUN)
+        .join("labeler/3002.dat");
+    assert_eq!(
+        document["bytes_sent"],
+        std::fs::metadata(last).unwrap().len(),
+        "{document}"
+    );
     stage.xtask(&["backup", "verify", &address, "--full"]).ends(0);
     assert_eq!(leftovers(&stage.root.join(".xtask/backups").join(RUN)), [""; 0]);
     let uploads = stage.aws(&["s3api", "list-multipart-uploads", "--bucket", &stage.bucket]);

@@ -63,7 +63,9 @@ fn what_an_upload_needs_is_asked_for_before_anything_is_sent() {
         with(&format!("storage.program={}", old.display()))
             .ends(20)
             .says("error[storage.client]: Unknown options: --if-none-match,*")
-            .says(&format!("is aws-cli/{version}; aws-cli/1.35.0, aws-cli/2.18.0 or newer is needed"))
+            .says(&format!(
+                "is aws-cli/{version}; aws-cli/1.35.0, aws-cli/2.18.0 or newer is needed"
+            ))
             .says("hint: python3 -m pip install");
     }
 

@@ -33,7 +33,11 @@ fn a_backup_comes_back_from_the_storage_with_the_same_bytes() {
     assert_eq!(objects[&key].0, LARGE as u64);
     let head = ["s3api", "head-object", "--bucket", &stage.bucket, "--key", &key];
     let head = stage.aws(&[&head[..], &["--checksum-mode", "ENABLED"]].concat());
-    assert!(head.ends(0).json()["ChecksumSHA256"].is_string(), "{}", head.all());
+    assert!(
+        head.ends(0).json()["ChecksumSHA256"].is_string(),
+        "{}",
+        head.all()
+    );
     assert_eq!(head.json()["ServerSideEncryption"], "AES256");
     assert_eq!(leftovers(&backup), [""; 0]);
 

@@ -213,7 +213,8 @@ impl Stage {
     pub fn read(&self, key: &str) -> PathBuf {
         let file = self.root.join("object");
         let get = ["s3api", "get-object", "--bucket", &self.bucket, "--key", key];
-        self.aws(&[&get[..], &[&file.display().to_string()]].concat()).ends(0);
+        self.aws(&[&get[..], &[&file.display().to_string()]].concat())
+            .ends(0);
         file
     }
 
