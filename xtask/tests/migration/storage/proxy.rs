@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-/// What happens to the requests that write an object or a part, from this one on (the first is 1).
+/// What happens to the requests that write an object or a part, or put parts together, from this one on (the first is 1).
 #[derive(Clone, Copy)]
 pub enum Fault {
     /// The connection is closed, and so is every later one.
@@ -74,7 +74,8 @@ impl State {
             head.push(byte[0]);
         }
         let line = String::from_utf8_lossy(&head).into_owned();
-        let is_write = line.starts_with("PUT ");
+        // Also what puts the parts of an object together.
+        let is_write = line.starts_with("PUT ") || (line.starts_with("POST ") && line.contains("uploadId="));
         let number = if is_write {
             self.writes.fetch_add(1, Ordering::SeqCst) + 1
         } else {
