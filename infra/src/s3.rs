@@ -16,7 +16,7 @@ pub use error::{Reason, S3Error};
 pub use location::{Location, is_plain};
 pub use objects::{Head, Listed};
 
-use crate::command::{Cmd, CommandError, Runner, find_program};
+use crate::command::{Cmd, Runner, find_program};
 
 /// The client's name on PATH.
 pub const PROGRAM: &str = "aws";
@@ -85,19 +85,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// Finds the client; nothing is started.
-    ///
-    /// # Errors
-    /// [`Reason::NoClient`] when there is none.
-    pub fn find(options: Options) -> Result<Self, S3Error> {
-        let named = options.program.clone();
-        let program = named.or_else(|| find_program(PROGRAM)).ok_or_else(|| {
-            S3Error::from(CommandError::NotFound {
-                what: "find the aws client".to_owned(),
-                program: PROGRAM.to_owned(),
-            })
-        })?;
-        Ok(Self { program, options })
+    /// The client that the options name, or the one on PATH; nothing is started.
+    pub fn find(options: Options) -> Option<Self> {
+        let program = options.program.clone().or_else(|| find_program(PROGRAM))?;
+        Some(Self { program, options })
     }
 
     /// Which client this is, and which versions can do what is asked here, for people: after [`Reason::OldClient`].

@@ -23,16 +23,6 @@ pub struct Listed {
     pub has_sha256: Option<bool>,
 }
 
-/// What the service says of an object without sending it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Bytes; of the first part when that was asked for.
-    pub size: u64,
-    /// SHA-256 that the service computed when it received the object, in base64; for an object that came in parts, the
-    /// SHA-256 of theirs.
-    pub checksum: Option<String>,
-}
-
 #[derive(Deserialize)]
 struct List {
     #[serde(rename = "Contents", default)]
@@ -50,12 +40,16 @@ struct Entry {
     checksum_algorithm: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HeadAnswer {
-    content_length: u64,
+/// What the service says of an object without sending it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    /// Bytes; of the first part when that was asked for.
+    #[serde(rename = "ContentLength")]
+    pub size: u64,
+    /// SHA-256 that the service computed when it received the object, in base64; for an object that came in parts, the
+    /// SHA-256 of theirs. Some services add a dash and the number of parts, some do not.
     #[serde(rename = "ChecksumSHA256", default)]
-    checksum: Option<String>,
+    pub checksum: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -123,14 +117,7 @@ impl Client {
         if first_part {
             cmd = cmd.args(["--part-number", "1"]);
         }
-        let answer: HeadAnswer = read(&what, &runner.run(&cmd)?.stdout)?;
-        Ok(Head {
-            size: answer.content_length,
-            // Some services add the number of parts, some do not.
-            checksum: answer
-                .checksum
-                .and_then(|text| text.split('-').next().map(str::to_owned)),
-        })
+        read(&what, &runner.run(&cmd)?.stdout)
     }
 
     /// Writes one object that must not be there yet, in one request; the service compares what it received with the

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::thread::ScopedJoinHandle;
 
 use infra::Runner;
-use infra::s3::{Client, Listed, Location, Reason, S3Error};
+use infra::s3::{Client, Listed, Location, S3Error};
 
 use super::Progress;
 use crate::config;
@@ -44,7 +44,8 @@ impl<'a> Storage<'a> {
         runner: &Runner,
         progress: &'a dyn Progress,
     ) -> Result<Self, Trouble> {
-        let client = Client::find(settings.options()).map_err(|error| trouble::no_client(&error))?;
+        let client =
+            Client::find(settings.options()).ok_or_else(|| Trouble::refused(trouble::no_client()))?;
         Ok(Self {
             client,
             runner: runner.clone(),
@@ -71,23 +72,12 @@ impl<'a> Storage<'a> {
 
     /// An error before anything was changed.
     fn refused(&self, error: &S3Error, at: &Location) -> Trouble {
-        match error.reason {
-            Reason::OldClient => Trouble::refused(self.too_old(error)),
-            _ => trouble::before(error, at, self.settings),
-        }
+        trouble::before(error, at, self)
     }
 
     /// An error after something was changed: the same command goes on.
     fn failed(&self, error: &S3Error, at: &Location) -> Trouble {
-        match error.reason {
-            Reason::OldClient => Trouble::Failed(self.too_old(error).into()),
-            _ => trouble::after(error, at, self.settings),
-        }
-    }
-
-    fn too_old(&self, error: &S3Error) -> Finding {
-        let client = self.client.describe(&self.runner);
-        trouble::old_client(error, &client.unwrap_or_else(|error| error.to_string()))
+        trouble::after(error, at, self)
     }
 }
 

@@ -27,43 +27,31 @@ impl Storage<'_> {
     /// When the list cannot be had.
     pub fn list(&self, at: &Location) -> Result<Vec<Stored>, Trouble> {
         let listed = self.look(at)?;
+        let names = listed.iter().map(|entry| entry.name.as_str());
+        // A backup's folder, with its slash or empty, and whether it is complete.
+        let mut found: BTreeMap<&str, bool> = BTreeMap::new();
         let manifest = format!("{FILES}/{MANIFEST}");
-        let folder = |name: &str, end: &str| {
-            let rest = name.strip_suffix(end)?;
-            rest.is_empty()
-                .then(String::new)
-                .or_else(|| rest.strip_suffix('/').map(str::to_owned))
-        };
-        let mut found: BTreeMap<String, Stored> = BTreeMap::new();
-        for entry in &listed {
-            let complete = folder(&entry.name, MARKER);
-            let Some(name) = complete.clone().or_else(|| folder(&entry.name, &manifest)) else {
-                continue;
-            };
-            let location = if name.is_empty() {
-                at.clone()
-            } else {
-                at.join(&name)
-            };
-            let stored = found.entry(name).or_insert(Stored {
-                location,
-                complete: false,
-                files: 0,
-                bytes: 0,
-            });
-            stored.complete |= complete.is_some();
-        }
-        for (name, stored) in &mut found {
-            let start = if name.is_empty() {
-                format!("{FILES}/")
-            } else {
-                format!("{name}/{FILES}/")
-            };
-            for entry in listed.iter().filter(|entry| entry.name.starts_with(&start)) {
-                stored.files += 1;
-                stored.bytes += entry.size;
+        let whole = |folder: &&str| folder.is_empty() || folder.ends_with('/');
+        for name in names {
+            if let Some(folder) = name.strip_suffix(MARKER).filter(whole) {
+                found.insert(folder, true);
+            } else if let Some(folder) = name.strip_suffix(&manifest).filter(whole) {
+                found.entry(folder).or_insert(false);
             }
         }
-        Ok(found.into_values().collect())
+        let stored = |(folder, complete): (&str, bool)| {
+            let start = format!("{folder}{FILES}/");
+            let own = || listed.iter().filter(|entry| entry.name.starts_with(&start));
+            Stored {
+                location: match folder.trim_end_matches('/') {
+                    "" => at.clone(),
+                    folder => at.join(folder),
+                },
+                complete,
+                files: own().count(),
+                bytes: own().map(|entry| entry.size).sum(),
+            }
+        };
+        Ok(found.into_iter().map(stored).collect())
     }
 }

@@ -3,6 +3,7 @@
 use infra::programs::{Manager, Program};
 use infra::s3::{Location, Reason, S3Error};
 
+use super::Storage;
 use crate::config;
 use crate::model::Finding;
 use crate::steps::Failure;
@@ -46,56 +47,43 @@ impl From<Trouble> for Failure {
     }
 }
 
-pub(super) fn before(error: &S3Error, at: &Location, settings: &config::Storage) -> Trouble {
-    match explain(error, at, settings) {
-        Some(_) if error.reason == Reason::Interrupted => interrupted(error),
+/// An error before anything was changed.
+pub(super) fn before(error: &S3Error, at: &Location, storage: &Storage<'_>) -> Trouble {
+    match explain(error, at, storage) {
         Some(finding) => Trouble::refused(finding),
-        None => Trouble::Failed(Failure::new(error.to_string())),
+        None => stopped(error),
     }
 }
 
-pub(super) fn after(error: &S3Error, at: &Location, settings: &config::Storage) -> Trouble {
-    if error.reason == Reason::Interrupted {
-        return interrupted(error);
+/// An error after something was changed.
+pub(super) fn after(error: &S3Error, at: &Location, storage: &Storage<'_>) -> Trouble {
+    match (explain(error, at, storage), stopped(error)) {
+        (Some(finding), _) if error.reason == Reason::OldClient => Trouble::Failed(finding.into()),
+        (Some(finding), Trouble::Failed(failure)) => {
+            Trouble::Failed(finding.hints.into_iter().fold(failure, Failure::hint))
+        }
+        (_, stopped) => stopped,
     }
-    let hints = explain(error, at, settings).map_or_else(Vec::new, |finding| finding.hints);
-    let failure = Failure::new(error.to_string());
-    Trouble::Failed(hints.into_iter().fold(failure, Failure::hint))
 }
 
-fn interrupted(error: &S3Error) -> Trouble {
+fn stopped(error: &S3Error) -> Trouble {
     Trouble::Failed(Failure {
-        interrupted: true,
+        interrupted: error.reason == Reason::Interrupted,
         ..Failure::new(error.to_string())
     })
 }
 
 /// No client: what to install, on this system.
-pub(super) fn no_client(error: &S3Error) -> Trouble {
-    if error.reason == Reason::Interrupted {
-        return interrupted(error);
-    }
-    if error.reason != Reason::NoClient {
-        return Trouble::refused(Finding::error("storage.client", error.to_string()));
-    }
-    Trouble::refused(
-        Finding::error("storage.client", "the aws client is not on this machine")
-            .wanted("its version 1 or 2 on PATH, or its path in storage.program")
-            .hint(Program::Aws.hint(Manager::detect()))
-            .hint("python3 -m pip install --user awscli"),
-    )
-}
-
-/// A client that does not know an option; `client` says which it is and which is needed.
-pub(super) fn old_client(error: &S3Error, client: &str) -> Finding {
-    Finding::error("storage.client", format!("{} ({client})", said(error)))
-        .wanted("install a newer one, or name its path in storage.program")
-        .hint("python3 -m pip install --user --upgrade awscli")
+pub(super) fn no_client() -> Finding {
+    Finding::error("storage.client", "the aws client is not on this machine")
+        .wanted("its version 1 or 2 on PATH, or its path in storage.program")
+        .hint(Program::Aws.hint(Manager::detect()))
+        .hint("python3 -m pip install --user awscli")
 }
 
 /// What a person can do about it; `None` where only the client's own words help.
-fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option<Finding> {
-    let bucket = &at.bucket;
+fn explain(error: &S3Error, at: &Location, storage: &Storage<'_>) -> Option<Finding> {
+    let (bucket, settings) = (&at.bucket, storage.settings);
     let server = if settings.endpoint_url.is_empty() {
         "Amazon S3"
     } else {
@@ -135,10 +123,14 @@ fn explain(error: &S3Error, at: &Location, settings: &config::Storage) -> Option
             .hint("cargo xtask status --settings"),
         Reason::NotSupported => finding("service", format!("{server} lacks what a safe upload needs"))
             .wanted("a service with conditional writes and SHA-256 checksums: docs/storage.md"),
-        Reason::Interrupted => finding("interrupted", String::new()),
-        Reason::NoClient | Reason::OldClient | Reason::NoObject | Reason::Exists | Reason::Other => {
-            return None;
+        Reason::OldClient => {
+            let client = storage.client.describe(&storage.runner);
+            finding("client", client.unwrap_or_else(|error| error.to_string()))
+                .wanted("install a newer one, or name its path in storage.program")
+                .hint("python3 -m pip install --user --upgrade awscli")
         }
+        Reason::NoClient => return Some(no_client()),
+        Reason::Interrupted | Reason::NoObject | Reason::Exists | Reason::Other => return None,
     })
 }
 

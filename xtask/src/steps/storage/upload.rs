@@ -56,7 +56,7 @@ impl Storage<'_> {
         let sent = self.send(folder, to, &contents, &missing, &work)?;
         self.mark(folder, to, &contents, &work)?;
         Uploads::add(folder, to, &contents)?;
-        work.remove()?;
+        work.clear()?;
         Ok(uploaded(claimed + sent, false))
     }
 
@@ -130,9 +130,11 @@ impl Storage<'_> {
             let head = self.client.head(&self.runner, to, &name, first_part);
             head.map_err(|error| self.failed(&error, to))
         };
-        let Some(found) = head(false)?.checksum else {
+        let found = head(false)?.checksum.unwrap_or_default();
+        let found = found.split('-').next().unwrap_or_default();
+        if found.is_empty() {
             return Ok(false);
-        };
+        }
         if found == base64_of_hex(&file.sha256) {
             return Ok(true);
         }
@@ -270,11 +272,6 @@ impl Work {
             .with_context(|| format!("failed to prepare {} for the upload", from.display()))?;
         }
         Ok(folder)
-    }
-
-    /// The upload is complete.
-    fn remove(self) -> anyhow::Result<()> {
-        self.clear()
     }
 
     fn clear(&self) -> anyhow::Result<()> {
