@@ -92,9 +92,14 @@ impl Project {
         let why = runner.redactor().redact(said.join("\n").trim());
         runner.note(&why);
         Err(Refused {
-            fault: !lacks_something(&why),
+            fault: !lacks_something(&why) && !self.is_too_new(&why),
             why,
         })
+    }
+
+    /// What docker-compose 1.29 does not accept may be what Compose learned since: `include`, `depends_on.restart`, `develop`.
+    fn is_too_new(&self, why: &str) -> bool {
+        self.program == Program::Standalone && why.contains("is invalid because:")
     }
 
     /// The files that exist, with their texts, and `.env` beside them.

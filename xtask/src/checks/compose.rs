@@ -98,6 +98,16 @@ pub(super) fn platform<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
     understood(case.config()?.platform_compose.as_ref(), "platform")
 }
 
+/// The platform's file, else the labeler's.
+pub(super) fn understood_any<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
+    platform(case).or_else(|why| labeler(case).map_err(|_| why))
+}
+
+/// The databases that a script of the image creates.
+pub(super) fn created(script: &str) -> Vec<String> {
+    instance::created_databases(script)
+}
+
 fn understood<'a>(seen: Option<&'a ComposeSeen>, whose: &str) -> Result<&'a Config, NotLooked> {
     let seen = seen.ok_or_else(|| NotLooked::because(format!("the {whose}'s Compose file is not here")))?;
     seen.config.as_ref().map_err(|refused| match refused.fault {
@@ -137,7 +147,8 @@ fn readable(case: &Case<'_>) -> Looked {
 
 fn no_old_instances(case: &Case<'_>) -> Looked {
     let file = labeler(case)?;
-    let old = file.services.iter().filter(|service| service.is_postgres());
+    let always = |service: &&Service| service.is_postgres() && service.profiles.is_empty();
+    let old = file.services.iter().filter(always);
     let old = old.map(|service| {
         error(format!("service {} is a PostgreSQL server", service.name))
             .wanted("none: the platform runs the one instance")
@@ -175,11 +186,13 @@ fn servers_beside(seen: &ComposeSeen) -> Vec<Finding> {
     found.map(|finding| finding.wanted(wanted.clone())).collect()
 }
 
-/// The PostgreSQL services that the host can reach.
-fn published(file: &Config) -> Vec<&Service> {
+/// The PostgreSQL services that the host can reach. One that only a profile starts is a helper of tests.
+pub(super) fn published(file: &Config) -> Vec<&Service> {
+    let always = |service: &&Service| service.is_postgres() && service.profiles.is_empty();
     file.services
         .iter()
-        .filter(|s| s.is_postgres() && !s.ports.is_empty())
+        .filter(always)
+        .filter(|s| !s.ports.is_empty())
         .collect()
 }
 

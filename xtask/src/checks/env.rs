@@ -1,5 +1,6 @@
 //! `.env` files and their templates.
 
+mod address;
 mod place;
 mod secrets;
 
@@ -56,6 +57,14 @@ pub(super) const CHECKS: &[Check] = &[
         why: "When only the ports are changed, the old role stays in the file and the application cannot log in.",
         fix: "`cargo xtask env set FILE KEY=ROLE`. A run with `--roles preserve` keeps the old role: then skip this check.",
         run: place::roles,
+    },
+    Check {
+        id: "env.address",
+        group: Group::Env,
+        meaning: "an address such as `DATABASE_URL` names the server, role and database of the Compose service that it leads to",
+        why: "The values stand in two places, and only one of them was changed.",
+        fix: "Correct the address, or `POSTGRES_USER` and `POSTGRES_DB` of the service.",
+        run: address::addresses,
     },
     Check {
         id: "env.readers-agree",

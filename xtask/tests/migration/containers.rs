@@ -16,7 +16,7 @@ pub(super) const V1: &str = "docker-compose";
 pub(super) const V2: &str = "docker compose";
 
 /// Which Compose command the tool must use, and where the plugin is.
-fn compose(program: &str) -> Environment {
+pub(super) fn compose(program: &str) -> Environment {
     let mut env = vec![("XTASK_DOCKER__COMPOSE".to_owned(), program.to_owned())];
     if program == V2 {
         let folder =

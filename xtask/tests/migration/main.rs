@@ -38,7 +38,9 @@ mod releases;
 mod roles;
 #[cfg(unix)]
 mod same_server;
+
 mod secrets;
+mod shapes;
 mod stack;
 mod storage;
 mod support;

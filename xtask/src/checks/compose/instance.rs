@@ -52,7 +52,7 @@ pub(super) fn databases(case: &Case<'_>) -> Looked {
 }
 
 /// The names behind `CREATE DATABASE` in an init script; comments do not count.
-fn created_databases(text: &str) -> Vec<String> {
+pub(super) fn created_databases(text: &str) -> Vec<String> {
     let code: String = without_blocks(text)
         .lines()
         .map(|line| {

@@ -119,6 +119,18 @@ pub(super) const FAULTS: &[Fault] = &[
         false
     ),
     fault!(
+        "env.address",
+        |t| t.edit(
+            ENV,
+            "LABELER_DB_HOST",
+            "DATABASE_URL=postgresql://admin:x@localhost:5432/old\r\nLABELER_DB_HOST"
+        ),
+        "DATABASE_URL names database old, where service postgres has platform",
+        ENV,
+        "DATABASE_URL",
+        true
+    ),
+    fault!(
         "env.readers-agree",
         |t| t.edit(
             ENV,
