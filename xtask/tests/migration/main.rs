@@ -38,7 +38,6 @@ mod releases;
 mod roles;
 #[cfg(unix)]
 mod same_server;
-
 mod secrets;
 mod shapes;
 mod stack;

@@ -76,6 +76,13 @@ impl Shape {
         write(&self.root.join("app").join(file), text);
     }
 
+    /// The team's settings name this image too.
+    fn has_image(&self, image: &str) {
+        let settings = self.root.join("tool/infra/migration.toml");
+        let text = std::fs::read_to_string(&settings).unwrap();
+        write(&settings, text.replace("postgres:16", image));
+    }
+
     /// Ids of the checks that found something, once for each finding.
     fn found(&self) -> Vec<String> {
         let mut cmd = with_env(xtask(&self.root.join("tool")), &self.env)
@@ -188,6 +195,7 @@ fn what_an_include_brings_is_checked_and_a_program_that_knows_none_says_not_look
     let newer = shape(V2);
     newer.is_clean();
     newer.write("db.yml", &file(&DB.replace("postgres:16", "postgres:latest")));
+    newer.has_image("postgres:latest");
     newer.has_only("compose.pinned-image");
 }
 
@@ -285,6 +293,7 @@ fn what_only_another_machine_knows_is_not_looked_at_and_image_18_at_the_old_fold
             "docker-compose.yml",
             &file(&DB.replace("postgres:16", "postgres:18")),
         );
+        shape.has_image("postgres:18");
         shape.has_only("compose.data-mount");
     });
 }
