@@ -265,3 +265,20 @@ fn a_reader_is_known_by_its_name() {
     }
     assert!("ruby".parse::<Reader>().is_err());
 }
+
+#[test]
+fn c2_a_line_that_only_other_programs_misread_hinders_no_edit() {
+    check("APP_NAME=My App\n", "APP_NAME=My App\nNEW_KEY=1\n", |d| {
+        d.set("NEW_KEY", "1", ALL)
+    });
+}
+
+#[test]
+fn c12_twelve_thousand_keys_are_read_once_for_each_reader() {
+    let text: String = (0..12_000)
+        .map(|n| format!("KEY_{n}='a value of $X'\n"))
+        .collect();
+    let doc = Document::parse(text);
+    assert_eq!(doc.entries().count(), 12_000);
+    assert!(doc.disagreements(ALL).is_empty());
+}

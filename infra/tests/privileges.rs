@@ -137,3 +137,37 @@ fn every_way_in_which_a_read_only_role_can_write_is_named() {
         );
     }
 }
+
+const NUMBERS: &str = "
+    CREATE TABLE right_one (id serial); INSERT INTO right_one DEFAULT VALUES;
+    CREATE TABLE owned (id serial); INSERT INTO owned VALUES (7);
+    CREATE SEQUENCE free; CREATE TABLE by_default (id bigint DEFAULT nextval('free')); INSERT INTO by_default VALUES (7);
+    CREATE SEQUENCE down INCREMENT -1; CREATE TABLE downwards (id int DEFAULT nextval('down')); INSERT INTO downwards VALUES (-7);
+    CREATE SEQUENCE exact; CREATE TABLE exact_numbers (id numeric(20, 1) DEFAULT nextval('exact'));
+    INSERT INTO exact_numbers VALUES (7.5), ('NaN');
+    CREATE SEQUENCE round MAXVALUE 9 CYCLE; CREATE TABLE rounds (id int DEFAULT nextval('round')); INSERT INTO rounds VALUES (9);
+    CREATE SEQUENCE empty_one; CREATE TABLE nothing_yet (id int DEFAULT nextval('empty_one'));";
+
+#[test]
+fn c11_a_sequence_that_no_column_owns_or_that_counts_down_or_fills_a_numeric_column_is_seen() {
+    let newest = installations().pop().expect("installations is never empty");
+    let cluster = TestCluster::start(&newest, &newest);
+    let database = cluster.database("numbers");
+    cluster.sql(&database, NUMBERS);
+    let health = health::database(&cluster.runner, &cluster.server, &database)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let found: Vec<_> = health
+        .sequences
+        .iter()
+        .map(|one| format!("{} {} {} {}", one.sequence, one.next, one.column, one.reached))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "public.down -1 public.downwards.id -7",
+            "public.exact 1 public.exact_numbers.id 7.5",
+            "public.free 1 public.by_default.id 7",
+            "public.owned_id_seq 1 public.owned.id 7",
+        ]
+    );
+}

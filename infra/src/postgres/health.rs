@@ -24,12 +24,12 @@ pub struct DatabaseHealth {
     pub foreign_owners: BTreeMap<String, u64>,
     /// What read-only roles (by name) may change: by themselves, or as a role that they are a member of.
     pub writing_readers: Vec<String>,
-    /// Sequences that fill a column.
+    /// Sequences that give a column a number which is there already.
     #[serde(default)]
     pub sequences: Vec<SequenceHealth>,
 }
 
-/// A sequence that fills a column.
+/// A sequence that is behind a column which it fills.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SequenceHealth {
     /// The sequence, quoted.
@@ -38,8 +38,8 @@ pub struct SequenceHealth {
     pub column: String,
     /// The number it gives next.
     pub next: i64,
-    /// The largest value in the column.
-    pub largest: Option<i64>,
+    /// The largest number in the column; the smallest for a sequence that counts down.
+    pub reached: String,
 }
 
 /// Something a role may not do.

@@ -320,24 +320,19 @@ fn constraints(case: &Case<'_>) -> Looked {
 
 fn sequences(case: &Case<'_>) -> Looked {
     each_health(case, |name, health| {
-        let behind = health
+        health
             .sequences
             .iter()
-            .filter(|s| s.largest.is_some_and(|largest| s.next <= largest));
-        behind
             .map(|s| {
                 // A faithful copy of a source that had it so; the source's next insert fails as well.
                 warning(format!(
                     "sequence {} of {name} gives {} next, and {} holds {} already",
-                    s.sequence,
-                    s.next,
-                    s.column,
-                    s.largest.unwrap_or_default()
+                    s.sequence, s.next, s.column, s.reached
                 ))
                 .hint(format!(
                     "SELECT setval('{}', {});",
                     s.sequence.replace('\'', "''"),
-                    s.largest.unwrap_or_default()
+                    s.reached
                 ))
             })
             .collect()

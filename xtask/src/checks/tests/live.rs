@@ -95,7 +95,7 @@ fn healthy() -> World {
         health: Ok(DatabaseHealth {
             tables: vec![table.clone()],
             extensions: vec!["plpgsql".to_owned()],
-            sequences: vec![sequence(11)],
+            sequences: Vec::new(),
             ..DatabaseHealth::default()
         }),
         application_role: Some(Ok(Vec::new())),
@@ -197,12 +197,12 @@ fn labeler_checkout() -> crate::observe::LabelerSeen {
     }
 }
 
-fn sequence(next: i64) -> SequenceHealth {
+fn sequence() -> SequenceHealth {
     SequenceHealth {
         sequence: "public.datasets_id_seq".to_owned(),
         column: "public.datasets.id".to_owned(),
-        next,
-        largest: Some(10),
+        next: 10,
+        reached: "10".to_owned(),
     }
 }
 
@@ -380,7 +380,7 @@ const FAULTS: &[Fault] = &[
     ),
     (
         "databases.sequences",
-        |w| health(w).sequences = vec![sequence(10)],
+        |w| health(w).sequences = vec![sequence()],
         "gives 10 next, and public.datasets.id holds 10 already",
     ),
     (
