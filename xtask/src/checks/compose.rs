@@ -98,9 +98,12 @@ pub(super) fn platform<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
     understood(case.config()?.platform_compose.as_ref(), "platform")
 }
 
-/// The platform's file, else the labeler's.
+/// The platform's file; where there is none, the labeler's.
 pub(super) fn understood_any<'a>(case: &Case<'a>) -> Result<&'a Config, NotLooked> {
-    platform(case).or_else(|why| labeler(case).map_err(|_| why))
+    match case.config()?.platform_compose {
+        Some(_) => platform(case),
+        None => labeler(case),
+    }
 }
 
 /// The databases that a script of the image creates.

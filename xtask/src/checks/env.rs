@@ -1,6 +1,7 @@
 //! `.env` files and their templates.
 
 mod address;
+mod overridden;
 mod place;
 mod secrets;
 
@@ -65,6 +66,14 @@ pub(super) const CHECKS: &[Check] = &[
         why: "The values stand in two places, and only one of them was changed.",
         fix: "Correct the address, or `POSTGRES_USER` and `POSTGRES_DB` of the service.",
         run: address::addresses,
+    },
+    Check {
+        id: "env.overridden",
+        group: Group::Env,
+        meaning: "no Compose service that reads `.env` sets port, name, role or password of a database again",
+        why: "`environment` wins over `env_file`: the service keeps its own value when `.env` changes.",
+        fix: "Remove the entry under `environment`.",
+        run: overridden::overridden,
     },
     Check {
         id: "env.readers-agree",

@@ -25,8 +25,6 @@ pub struct ConfigSeen {
     pub examples: Vec<EnvText>,
     /// Those of the settings' `.env` files that git tracks, relative to the labeler's checkout, or why git does not say.
     pub tracked: Result<Vec<PathBuf>, String>,
-    /// The text of the platform's Compose files: what it holds is published.
-    pub published: String,
     /// The labeler's Compose file.
     pub labeler_compose: Option<ComposeSeen>,
     /// The platform's Compose file.
@@ -130,6 +128,7 @@ pub fn read_config_with(eyes: &Eyes<'_>, ask: AskCompose<'_>) -> ConfigSeen {
     });
     let init_scripts = platform_compose.as_ref().map(init_scripts).unwrap_or_default();
     let (mut env_files, mut examples, mut alembic_seen) = (Vec::new(), Vec::new(), None);
+    let mut asked = Vec::new();
     if let Some(root) = &labeler {
         let own = settings.labeler.env_files.iter().map(|file| root.join(file));
         env_files = own.filter(|path| path.exists()).map(env_text).collect();
@@ -140,24 +139,18 @@ pub fn read_config_with(eyes: &Eyes<'_>, ask: AskCompose<'_>) -> ConfigSeen {
             .map(env_text)
             .collect();
         if !settings.schema.database.is_empty() {
+            let began = Instant::now();
             alembic_seen = Some(alembic_files(eyes, root));
+            asked.push(("Alembic".to_owned(), began.elapsed().as_secs_f64()));
         }
     }
-    let mut asked = Vec::new();
     let began = Instant::now();
     let tracked = labeler.as_ref().map_or(Ok(Vec::new()), |root| {
         infra::git::tracked(eyes.runner, root, &settings.labeler.env_files)
     });
     asked.push(("git ls-files".to_owned(), began.elapsed().as_secs_f64()));
-    let compose_files = platform_compose.iter().flat_map(|seen| {
-        let over = infra::compose::override_of(&seen.path);
-        [seen.path.clone()].into_iter().chain(over)
-    });
     ConfigSeen {
         tracked: tracked.map_err(|error| error.to_string()),
-        published: compose_files
-            .filter_map(|file| std::fs::read_to_string(file).ok())
-            .collect(),
         env_files,
         examples,
         labeler_compose,

@@ -131,6 +131,20 @@ pub(super) const FAULTS: &[Fault] = &[
         true
     ),
     fault!(
+        "env.overridden",
+        |t| {
+            t.edit(
+            LABELER_COMPOSE,
+            "services:\n",
+            "services:\n  api:\n    image: api:1\n    env_file: [./backend/.env]\n    environment: { LABELER_DB_PORT: \"5499\" }\n\n"
+        )
+        },
+        "service api sets LABELER_DB_PORT over what .env says",
+        LABELER_COMPOSE,
+        "api:",
+        false
+    ),
+    fault!(
         "env.readers-agree",
         |t| t.edit(
             ENV,
