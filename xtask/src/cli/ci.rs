@@ -171,7 +171,9 @@ impl Ci<'_> {
         let mut tally = Tally::default();
         let mut written = Ok(());
         let result = self.runner.stream(&command, |line| {
-            tally.see(line);
+            if let Some(suite) = tally.see(line) {
+                self.terminal.line(&format!("    {suite}"));
+            }
             self.terminal.note(line);
             if written.is_ok() {
                 written = writeln!(log, "{line}");

@@ -8,6 +8,8 @@ pub(super) struct Tally {
     passed: u64,
     ignored: Vec<Test>,
     failed: Vec<String>,
+    /// The suite that runs.
+    suite: String,
 }
 
 /// An ignored test.
@@ -19,12 +21,25 @@ pub(super) struct Test {
     pub(super) reason: String,
 }
 
+/// The suite that a line of cargo begins: `Running tests/edits.rs (target/debug/deps/edits-c938634a)`, `Doc-tests infra`.
+fn suite_of(line: &str) -> Option<&str> {
+    if let Some(package) = line.strip_prefix("Doc-tests ") {
+        return Some(package);
+    }
+    let (_, program) = line.strip_prefix("Running ")?.split_once(" (")?;
+    let name = program.trim_end_matches(')').rsplit(['/', '\\']).next()?;
+    Some(name.rsplit_once('-').map_or(name, |(name, _)| name))
+}
+
 /// How many failed tests the table names.
 const NAMED: usize = 5;
 
 impl Tally {
-    /// Reads one line; a line that is not a test's counts for nothing.
-    pub(super) fn see(&mut self, line: &str) {
+    /// Reads one line; a line that is not a test's counts for nothing. At the end of a suite with tests: what there is to say of it.
+    pub(super) fn see(&mut self, line: &str) -> Option<String> {
+        if let Some(suite) = suite_of(line.trim_start()) {
+            self.suite = suite.to_owned();
+        }
         if let Some((name, result)) = line
             .strip_prefix("test ")
             .and_then(|rest| rest.split_once(" ... "))
@@ -39,9 +54,7 @@ impl Tally {
                 _ => {}
             }
         }
-        let Some(result) = line.strip_prefix("test result: ") else {
-            return;
-        };
+        let result = line.strip_prefix("test result: ")?;
         for part in result.split([';', '.']) {
             let mut words = part.split_whitespace();
             let count = words
@@ -52,6 +65,12 @@ impl Tally {
                 self.passed += count;
             }
         }
+        let said: Vec<&str> = result.split([';', '.']).map(str::trim).collect();
+        let count = |word: &str| said.iter().find(|part| part.ends_with(word)).copied();
+        let (passed, failed) = (count(" passed")?, count(" failed")?);
+        let (_, seconds) = result.rsplit_once("finished in ")?;
+        let ran = passed != "0 passed" || failed != "0 failed";
+        ran.then(|| format!("{}: {passed}, {failed}, {seconds}", self.suite))
     }
 
     /// Ignored tests of one kind.
@@ -103,6 +122,18 @@ mod tests {
         }
         assert_eq!(tally.summary(), "7 passed, 1 failed: a::two");
         assert_eq!(tally.ignored(Ignored::Docker).len(), 1);
+    }
+
+    #[test]
+    fn c13_a_suite_is_told_as_it_ends_with_counts_and_seconds() {
+        let mut tally = Tally::default();
+        let running = "     Running tests/edits.rs (target/debug/deps/edits-c938634a598af0a2)";
+        assert_eq!(tally.see(running), None);
+        let result = "test result: ok. 15 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out; finished in 1.25s";
+        assert_eq!(tally.see(result).unwrap(), "edits: 15 passed, 0 failed, 1.25s");
+        tally.see("   Doc-tests infra");
+        let nothing = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        assert_eq!(tally.see(nothing), None);
     }
 
     #[test]
