@@ -560,7 +560,7 @@ fn differing_keys_are_found() {
     let found = compare(&take(&cluster, &one), &take(&cluster, &two), &RESTORED);
     let said = sentences(&found).join("\n");
     assert!(said.contains("lead 1 (6000 rows)"), "{said}");
-    assert!(said.contains("keys (id) scattered by hash"), "{said}");
+    assert!(said.contains("a group of keys (id)"), "{said}");
 }
 
 #[test]

@@ -75,12 +75,12 @@ impl fmt::Display for KeyRange {
         match self.keys {
             Some((from, to)) if from == to => write!(f, "{} {from}", self.column)?,
             Some((from, to)) => write!(f, "{} {from}..{to}", self.column)?,
-            None => write!(f, "keys ({}) scattered by hash", self.column)?,
+            None => write!(f, "a group of keys ({})", self.column)?,
         }
         if self.expected_rows == self.actual_rows {
             write!(f, " ({} rows)", self.actual_rows)
         } else {
-            write!(f, " ({} of {} rows)", self.actual_rows, self.expected_rows)
+            write!(f, " ({} rows, expected {})", self.actual_rows, self.expected_rows)
         }
     }
 }
@@ -195,7 +195,7 @@ mod tests {
         let actual = buckets(Some(4), &[(-1, 2, "9"), (0, 15, "7"), (1, 15, "8"), (3, 16, "4")]);
         let ranges = differing(&expected, &actual).unwrap();
         let shown: Vec<String> = ranges.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["id 0..31 (30 of 31 rows)", "id 48..63 (16 rows)"]);
+        assert_eq!(shown, ["id 0..31 (30 rows, expected 31)", "id 48..63 (16 rows)"]);
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
             .iter()
             .map(ToString::to_string)
             .collect();
-        assert_eq!(shown, ["id 8..23 (4 of 16 rows)"]);
+        assert_eq!(shown, ["id 8..23 (4 rows, expected 16)"]);
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
     fn hashed_and_ranged_buckets_do_not_compare() {
         assert_eq!(differing(&buckets(None, &[]), &buckets(Some(0), &[])), None);
         let ranges = differing(&buckets(None, &[(5, 2, "1")]), &buckets(None, &[(5, 2, "2")])).unwrap();
-        assert_eq!(ranges[0].to_string(), "keys (id) scattered by hash (2 rows)");
+        assert_eq!(ranges[0].to_string(), "a group of keys (id) (2 rows)");
     }
 
     #[test]

@@ -129,10 +129,12 @@ mod tests {
         let mut tally = Tally::default();
         let running = "     Running tests/edits.rs (target/debug/deps/edits-c938634a598af0a2)";
         assert_eq!(tally.see(running), None);
-        let result = "test result: ok. 15 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out; finished in 1.25s";
+        let result =
+            "test result: ok. 15 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out; finished in 1.25s";
         assert_eq!(tally.see(result).unwrap(), "edits: 15 passed, 0 failed, 1.25s");
         tally.see("   Doc-tests infra");
-        let nothing = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        let nothing =
+            "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         assert_eq!(tally.see(nothing), None);
     }
 

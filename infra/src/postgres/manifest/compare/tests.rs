@@ -144,7 +144,7 @@ fn rows_and_contents_are_told_apart_with_their_key_ranges() {
     });
     assert_eq!(
         found,
-        ["table public.images has 99 rows, expected 100: id 64..95 (24 of 25 rows)"]
+        ["table public.images has 99 rows, expected 100: id 64..95 (24 rows, expected 25)"]
     );
     let found = after(|m| m.tables.get_mut("public.images").unwrap().checksum = checksum(8));
     assert_eq!(
