@@ -85,7 +85,7 @@ impl Program {
             (Self::Psql, Manager::Apt) => "sudo apt-get install postgresql-client",
             (Self::Psql, Manager::Brew) => "brew install libpq",
             (Self::Psql, Manager::Winget) => "winget install --id PostgreSQL.PostgreSQL.16",
-            (Self::Aws, Manager::Apt) => "sudo apt-get install awscli",
+            (Self::Aws, Manager::Apt) => "python3 -m pip install --user awscli",
             (Self::Aws, Manager::Brew) => "brew install awscli",
             (Self::Aws, Manager::Winget) => "winget install --id Amazon.AWSCLI",
             (Self::Curl, Manager::Apt) => "sudo apt-get install curl",

@@ -1,8 +1,10 @@
 //! Start the application, judge its answers by their bodies, stop it.
 
 use std::cell::RefCell;
+use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use infra::http::{self, Answer};
 use infra::postgres::facts;
 use infra::{ports, wait};
@@ -63,13 +65,9 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
         ))),
     };
     child.stop(STOP);
+    mask(&log, world)?;
     let (answers, left_out) = judged.map_err(|failure| {
-        let tail = tail(&log).map_or_else(String::new, |tail| {
-            format!(
-                "\nits last lines:\n{}",
-                world.runner.redactor().redact_output(&tail)
-            )
-        });
+        let tail = tail(&log).map_or_else(String::new, |tail| format!("\nits last lines:\n{tail}"));
         let hint = format!("read {}", log.display());
         Failure {
             message: format!("{}{tail}", failure.message),
@@ -78,6 +76,18 @@ pub(super) fn apply(action: &CheckApplication, world: &World<'_>) -> Result<Valu
         .hint(hint)
     })?;
     Ok(json!({ "answers": answers, "left_out": left_out }))
+}
+
+/// The application wrote the file itself, and quotes what it was given when it complains.
+fn mask(log: &Path, world: &World<'_>) -> Result<(), Failure> {
+    let said = std::fs::read(log).with_context(|| format!("failed to read {}", log.display()))?;
+    let masked = world
+        .runner
+        .redactor()
+        .redact_output(&String::from_utf8_lossy(&said));
+    infra::files::write_private(log, masked.as_bytes())
+        .with_context(|| format!("failed to write {}", log.display()))?;
+    Ok(())
 }
 
 pub(super) fn verify(_: &CheckApplication, _: &World<'_>) -> Result<(), Failure> {

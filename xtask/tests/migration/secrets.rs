@@ -301,17 +301,23 @@ fn every_command(workspace: &Workspace) -> Vec<(String, Ran)> {
     let before = workspace.env_bytes();
     super::support::write(&workspace.env_file(), with_others);
     workspace.replace("backend/app/config.py", "extra=\"ignore\"", "extra=\"forbid\"");
-    let mut complained = false;
     for format in ["text", "json", "junit"] {
         let ran = workspace.xtask(&["verify", "--format", format]);
-        complained |= ran.stdout.contains("Extra inputs are not permitted");
         said.push((format!("verify --format {format} with other secrets"), ran));
     }
+    workspace.xtask(&["rollback", "--yes"]).ends(22);
+    let stopped = workspace.xtask(&["migrate", "--yes"]);
+    let complained = stopped.all().contains("Extra inputs are not permitted");
+    said.push(("migrate with other secrets".to_owned(), stopped));
     said.push((
         "doctor with other secrets".to_owned(),
         workspace.xtask(&["doctor", "--json"]),
     ));
-    assert!(complained, "the application did not quote them");
+    assert!(
+        complained,
+        "the application did not quote them: {}",
+        said[said.len() - 2].1.all()
+    );
     super::support::write(&workspace.env_file(), before);
     said
 }

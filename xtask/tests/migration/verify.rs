@@ -210,7 +210,7 @@ fn what_leads_the_application_astray(workspace: &Workspace) {
     };
     let env = workspace.env_bytes();
     workspace.set_env("labeler", "NAME", "labeller");
-    says("LABELER_DB_NAME is labeller instead of labeler");
+    says("LABELER_DB_NAME is labeller");
     std::fs::remove_file(workspace.env_file()).unwrap();
     says("the application has no login");
     write(&workspace.env_file(), env);
@@ -274,7 +274,10 @@ fn an_unknown_name_is_answered_with_the_nearest_and_exit_code_2() {
         let ran = run(xtask(&folder).arg("verify").args(args));
         ran.ends(2).says(words);
     };
-    says(&["--only", "env.one-instanse"], "the nearest is env.one-instance");
+    says(
+        &["--only", "compose.one-instanse"],
+        "the nearest is compose.one-instance",
+    );
     says(&["--skip", "labler.revision"], "the nearest is labeler.revision");
     says(&["--format", "jnuit"], "the nearest is junit");
     says(&["--format", "text,htm=page.html"], "the nearest is html");

@@ -76,9 +76,8 @@ fn stopped(error: &S3Error) -> Trouble {
 /// No client: what to install, on this system.
 pub(super) fn no_client() -> Finding {
     Finding::error("storage.client", "the aws client is not on this machine")
-        .wanted("its version 1 or 2 on PATH, or its path in storage.program")
+        .wanted("its version 1.35.0, 2.18.0 or newer on PATH, or its path in storage.program")
         .hint(Program::Aws.hint(Manager::detect()))
-        .hint("python3 -m pip install --user awscli")
 }
 
 /// What a person can do about it; `None` where only the client's own words help.
