@@ -139,6 +139,12 @@ mod tests {
                 (Manager::Brew, "brew install"),
                 (Manager::Winget, "winget install"),
             ] {
+                // Debian 12 has an aws client that is too old.
+                let word = if (program, manager) == (Program::Aws, Manager::Apt) {
+                    "pip install"
+                } else {
+                    word
+                };
                 assert!(program.install(manager).contains(word), "{program:?} {manager:?}");
             }
             assert!(program.hint(None).starts_with("https://"));

@@ -97,9 +97,9 @@ impl Project {
         })
     }
 
-    /// What docker-compose 1.29 does not accept may be what Compose learned since: `include`, `depends_on.restart`, `develop`.
+    /// A section of the file that docker-compose 1.29 does not know may be one that Compose learned since, as `include`.
     fn is_too_new(&self, why: &str) -> bool {
-        self.program == Program::Standalone && why.contains("is invalid because:")
+        self.program == Program::Standalone && why.contains("Additional properties are not allowed")
     }
 
     /// The files that exist, with their texts, and `.env` beside them.
