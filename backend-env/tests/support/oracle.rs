@@ -6,6 +6,7 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -60,7 +61,10 @@ impl Oracle {
             "docker-compose 1.29" => compose(&[&["docker-compose"]], "1."),
             _ => {
                 let named = std::env::var("BACKEND_ENV_COMPOSE").unwrap_or_default();
-                compose(&[&[named.as_str()], &["docker", "compose"]], "2.")
+                // Where a test of this workspace has fetched it.
+                let fetched = work("images/docker-config/cli-plugins/docker-compose");
+                let fetched = fetched.to_string_lossy();
+                compose(&[&[named.as_str()], &["docker", "compose"], &[&fetched]], "2.")
             }
         };
         match found {
@@ -76,7 +80,7 @@ impl Oracle {
                     !required.split(',').any(|wanted| wanted == name),
                     "{name} is required: {why}"
                 );
-                eprintln!("NOT COMPARED with the real {name}: {why}");
+                left_out(&format!("what the real {name} makes of .env files: {why}"));
                 None
             }
         }
@@ -105,6 +109,19 @@ impl Oracle {
         let answers: Vec<Answer> = text.lines().map(from_line).collect();
         assert_eq!(answers.len(), files.len());
         answers
+    }
+}
+
+/// Said aloud, and noted where continuous integration lists what was not checked.
+fn left_out(what: &str) {
+    eprintln!("NOT COMPARED: {what}");
+    if let Some(file) = std::env::var_os("XTASK_CI_LEFT_OUT") {
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(file)
+            .unwrap();
+        file.write_all(format!("{what}\n").as_bytes()).unwrap();
     }
 }
 
