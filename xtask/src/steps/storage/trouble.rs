@@ -75,9 +75,14 @@ fn stopped(error: &S3Error) -> Trouble {
 
 /// No client: what to install, on this system.
 pub(super) fn no_client() -> Finding {
-    Finding::error("storage.client", "the aws client is not on this machine")
-        .wanted("its version 1.35.0, 2.18.0 or newer on PATH, or its path in storage.program")
-        .hint(Program::Aws.hint(Manager::detect()))
+    let pip = "python3 -m pip install --user awscli";
+    let finding = Finding::error("storage.client", "the aws client is not on this machine")
+        .wanted("its version 1.35.0, 2.18.0 or newer on PATH, or its path in storage.program");
+    // Debian's own is too old, so there it is the only way.
+    match Program::Aws.hint(Manager::detect()) {
+        hint if hint == pip => finding.hint(pip),
+        hint => finding.hint(hint).hint(pip),
+    }
 }
 
 /// What a person can do about it; `None` where only the client's own words help.
