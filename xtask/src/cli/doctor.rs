@@ -22,7 +22,7 @@ use crate::report;
 ///
 /// Looks for every problem of docs/troubleshooting.md: recognises it by what programs say, establishes the cause by
 /// looking, and changes nothing. With --fix it repairs what can be repaired safely, one problem after the other, looks
-/// again, and writes down how to go back. Exit code 0: nothing is wrong; 3: findings; 20: something
+/// again, and writes down how to go back. Exit code 0: nothing is wrong; 3: findings; 10: only warnings; 20: something
 /// could not be looked for.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DoctorArgs {
@@ -207,6 +207,7 @@ fn exit(examinations: &[Examination], failed: bool) -> Exit {
         Some(Severity::Error) => Exit::Findings,
         _ if failed => Exit::Findings,
         _ if skipped => Exit::Preconditions,
+        Some(Severity::Warning) => Exit::WarningsOnly,
         _ => Exit::Ok,
     }
 }

@@ -37,7 +37,11 @@ impl Exit {
         (Self::Usage, 2, "the command line or a settings file is wrong"),
         (Self::Findings, 3, "a check found faults, or compared data differ"),
         (Self::NothingToDo, 4, "nothing to do, nothing changed"),
-        (Self::WarningsOnly, 10, "only warnings, with --deny-warnings"),
+        (
+            Self::WarningsOnly,
+            10,
+            "only warnings; `verify` needs --deny-warnings for it",
+        ),
         (
             Self::Preconditions,
             20,
