@@ -169,6 +169,34 @@ fn a_rejection_that_quotes_a_password_is_masked_in_the_log_as_well() {
 }
 
 #[test]
+fn a_rejection_quotes_no_value_whatever_its_key_is_called() {
+    let head = "version: '3.8'\nservices:\n  a:\n    image: x\n    environment:\n      CREDS: bob:hunter2\n";
+    for more in [
+        "      USER: ${GIVEN_BY_NOBODY:?set it}\n",
+        "      USER: [x, hunter2]\n",
+    ] {
+        for (program, refused, log) in refusals(&[("docker-compose.yml", &format!("{head}{more}"))]) {
+            assert!(
+                !refused.why.contains("hunter2") && !log.contains("hunter2"),
+                "{program:?}: {refused}"
+            );
+            assert!(
+                !more.contains('?') || refused.why.contains("GIVEN_BY_NOBODY"),
+                "{refused}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_section_that_no_compose_knows_is_a_fault() {
+    let text = "version: '3.8'\nservice:\n  a: {image: x}\nservices:\n  b: {image: x}\n";
+    for (program, refused, _) in refusals(&[("docker-compose.yml", text)]) {
+        assert!(refused.fault, "{program:?}: {refused}");
+    }
+}
+
+#[test]
 fn what_only_a_profile_needs_may_be_missing() {
     let text = "services:\n  a:\n    image: x\n  b:\n    image: y\n    profiles: [more]\n    env_file: [gone.env]\nversion: '3.8'\n";
     let folder = folder(&[("docker-compose.yml", text)]);

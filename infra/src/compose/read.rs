@@ -89,7 +89,9 @@ impl Project {
             }
         };
         let said: Vec<&str> = output.lines().filter(|line| !is_warning(line)).collect();
-        let why = runner.redactor().redact(said.join("\n").trim());
+        let why = runner
+            .redactor()
+            .redact(without_structures(said.join("\n").trim()).as_str());
         runner.note(&why);
         Err(Refused {
             fault: !lacks_something(&why) && !self.is_too_new(&why),
@@ -97,9 +99,19 @@ impl Project {
         })
     }
 
-    /// A section of the file that docker-compose 1.29 does not know may be one that Compose learned since, as `include`.
+    /// Whether docker-compose 1.29 refuses nothing but sections that Compose learned since.
     fn is_too_new(&self, why: &str) -> bool {
-        self.program == Program::Standalone && why.contains("Additional properties are not allowed")
+        let named = why
+            .split_once("Additional properties are not allowed (")
+            .and_then(|(_, rest)| rest.split_once(" unexpected)"));
+        self.program == Program::Standalone
+            && named.is_some_and(|(names, _)| {
+                names
+                    .split('\'')
+                    .skip(1)
+                    .step_by(2)
+                    .all(|name| SINCE_1_29.contains(&name))
+            })
     }
 
     /// The files that exist, with their texts, and `.env` beside them.
@@ -118,6 +130,48 @@ impl Project {
             })
             .collect()
     }
+}
+
+/// Sections of a file that Compose learned after docker-compose 1.29.
+const SINCE_1_29: [&str; 3] = ["include", "models", "name"];
+
+/// What a program says without the parts of a file that it quotes whole, `{...}` and `[...]`: they hold values of any key. The names of
+/// the variables that such a part asks for are kept.
+fn without_structures(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(['{', '[']) {
+        out.push_str(&rest[..=start]);
+        let inside = &rest[start + 1..];
+        let mut depth = 1_usize;
+        let end = inside.find(|c: char| {
+            match c {
+                '{' | '[' => depth += 1,
+                '}' | ']' => depth -= 1,
+                _ => {}
+            }
+            depth == 0
+        });
+        let (quoted, after) = inside.split_at(end.unwrap_or(inside.len()));
+        out.push_str(crate::secret::MASK);
+        for variable in wanted_variables(quoted) {
+            out.push_str(" ${");
+            out.push_str(variable);
+            out.push('}');
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Names in `${NAME:?...}` and `${NAME?...}`.
+fn wanted_variables(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
+        let asks = rest[end..].trim_start_matches(':').starts_with('?');
+        asks.then(|| &rest[..end])
+    })
 }
 
 /// The value of an entry whose key sounds like a secret.

@@ -8,6 +8,7 @@ With `--run-env`, env.py runs as in `alembic current`, and only the version tabl
 
 import ast
 import collections
+import configparser
 import importlib.machinery
 import importlib.util
 import inspect
@@ -173,13 +174,22 @@ def describe(config, standing):
         broken = error
     if not skipped:  # a file that cannot be read may be the one that is missed
         missing()
-    if broken and not faults:
+    if isinstance(broken, configparser.Error):
+        fault(settings_of(config), *unparsed(broken))
+    elif broken and not faults:
         path, source, _ = files.get(min(getattr(broken, "revisions", ()), default=None), (None, None, None))
         fault(path or settings_of(config), source.line("down_revision") if source else 0, str(broken))
     known["revisions"] = {
         name: {"file": str(path), "line": source.line("down_revision")} for name, (path, source, _) in files.items()
     }
     return known
+
+
+def unparsed(error):
+    """Line and words for a configuration that cannot be parsed: Python's own words quote the line, which may hold a password."""
+    lines = [number for number, _ in getattr(error, "errors", [])] or [getattr(error, "lineno", 0) or 0]
+    option = getattr(error, "option", None)
+    return lines[0], f"`{option}` has a reference that cannot be filled in" if option else "this line is no `key = value`"
 
 
 def settings_of(config):

@@ -356,6 +356,21 @@ fn an_accepted_finding_is_a_note_with_its_reason_and_fails_nothing() {
     );
 }
 
+/// Opening it would wait for a writer for ever.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_env_is_a_fault() {
+    let tree = Tree::clean();
+    tree.remove(ENV);
+    let make = infra::Cmd::new("mkfifo", "make a pipe").arg(tree.path(ENV));
+    infra::Runner::new(infra::Interrupt::default())
+        .run(&make)
+        .unwrap();
+    let found = tree.found("env.readable");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("cannot read the file"), "{found:?}");
+}
+
 #[test]
 fn c7_warnings_fail_nothing_unless_that_is_asked_for() {
     let tree = Tree::clean();

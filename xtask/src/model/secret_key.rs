@@ -131,7 +131,7 @@ fn passwords_in(value: &str) -> Vec<&str> {
     found
 }
 
-/// Ends of a key whose value a person needs to review a change, and which is no secret.
+/// Ends of a key whose value a person needs to review a change, and which is no secret when it looks like what it says.
 const SHOWN: [&str; 9] = [
     "HOST", "PORT", "USER", "USERNAME", "ROLE", "NAME", "DB", "DATABASE", "IMAGE",
 ];
@@ -139,11 +139,26 @@ const SHOWN: [&str; 9] = [
 /// The difference of two `.env` files as people may see it: hosts, ports, users and names are shown, other values are not.
 pub fn difference(old: &Document, new: &Document) -> Diff {
     old.diff_showing(new, &|key, value| {
-        let value = String::from_utf8_lossy(value);
         let upper = key.to_uppercase();
-        let named = upper.rsplit('_').next().is_some_and(|end| SHOWN.contains(&end));
-        named && !is_secret_key(key) && !is_address(&value) && secrets_of(key, &value).is_empty()
+        let end = upper.rsplit('_').next().filter(|end| SHOWN.contains(end));
+        let value = String::from_utf8_lossy(value);
+        let bare = value.trim_matches(['\'', '"']);
+        !is_secret_key(key)
+            && secrets_of(key, &value).is_empty()
+            && end.is_some_and(|end| looks_like(end, bare))
     })
+}
+
+/// Whether a value has the form of a host, a port, a name or an image: anything else may be a secret in the wrong place.
+fn looks_like(end: &str, value: &str) -> bool {
+    let only = |more: &str| value.chars().all(|c| c.is_alphanumeric() || more.contains(c));
+    value.len() <= 128
+        && match end {
+            "PORT" => value.parse::<u16>().is_ok(),
+            "HOST" => only("-_.") || value.parse::<std::net::IpAddr>().is_ok(),
+            "IMAGE" => only("-_./:@"),
+            _ => only("-_."),
+        }
 }
 
 #[cfg(test)]
@@ -190,8 +205,8 @@ mod tests {
 
     #[test]
     fn c5_a_difference_shows_hosts_ports_and_users_and_hides_what_is_secret() {
-        let old = "DB_HOST=localhost\nDB_PORT=5435 # old s3cret\nDB_PASSWORD=s3cret-a\nDB_USER=\"app\"\nAPP_NAME=u:s3cret-c@h\n";
-        let new = "DB_HOST=localhost\nDB_PORT=5432 # old s3cret\nDB_PASSWORD=s3cret-b\nDB_USER='admin'\nAPP_NAME=u:s3cret-d@h\n";
+        let old = "DB_HOST=localhost\nDB_PORT=5435 # old s3cret\nDB_PASSWORD=s3cret-a\nDB_USER=\"app\"\nAPP_NAME=u:s3cret-c@h\nX_USER='u:s3cret-e'\nX_PORT=s3cret\nKEY_NAME='a\ns3cret'\n";
+        let new = "DB_HOST=localhost\nDB_PORT=5432 # old s3cret\nDB_PASSWORD=s3cret-b\nDB_USER='admin'\nAPP_NAME=u:s3cret-d@h\nX_USER='u:s3cret-f'\nX_PORT=s3cret2\nKEY_NAME='b\ns3cret'\n";
         let text = difference(&Document::parse(old.as_bytes()), &Document::parse(new.as_bytes()));
         let text = text.masked("a", "b");
         for line in [

@@ -164,7 +164,7 @@ pub fn read_config_with(eyes: &Eyes<'_>, ask: AskCompose<'_>) -> ConfigSeen {
 }
 
 fn env_text(path: PathBuf) -> EnvText {
-    let document = std::fs::read(&path)
+    let document = infra::files::read_regular(&path)
         .map(Document::parse)
         .map_err(|error| error.to_string());
     EnvText { path, document }
@@ -178,7 +178,7 @@ fn compose(path: &Path, names: &[PathBuf], ask: &dyn Fn(&Path) -> Result<Config,
     let others = beside.filter(|other| other != path && other.is_file());
     let one = |path: PathBuf| ComposeSeen {
         config: ask(&path),
-        text: std::fs::read(&path)
+        text: infra::files::read_regular(&path)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default(),
         path,
@@ -234,7 +234,7 @@ fn alembic_files(eyes: &Eyes<'_>, root: &Path) -> AlembicFiles {
 }
 
 fn text_file(path: PathBuf) -> Option<TextFile> {
-    let bytes = std::fs::read(&path).ok()?;
+    let bytes = infra::files::read_regular(&path).ok()?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Some(TextFile { path, text })
 }

@@ -119,7 +119,7 @@ fn one(eyes: &Eyes<'_>, path: &Path, vault: &mut Vault) -> EnvSeen {
         rejected: Vec::new(),
         mappings: BTreeMap::new(),
     };
-    let bytes = match std::fs::read(path) {
+    let bytes = match infra::files::read_regular(path) {
         Ok(bytes) => bytes,
         Err(error) => {
             seen.problem = Some(error.to_string());

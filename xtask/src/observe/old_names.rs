@@ -196,7 +196,7 @@ struct Assignment {
 
 /// What a `.env` file sets, or the variables of a Compose file. A file that cannot be read has a finding of its own.
 fn assignments(file: &Path) -> Vec<Assignment> {
-    let Ok(bytes) = std::fs::read(file) else {
+    let Ok(bytes) = infra::files::read_regular(file) else {
         return Vec::new();
     };
     let is_compose = file.extension().is_some_and(|end| end == "yml" || end == "yaml");

@@ -47,6 +47,7 @@ pub(super) fn cmd_check(args: &CheckArgs) -> anyhow::Result<Exit> {
     }
     Ok(match worst(&findings) {
         Some(Severity::Error) => Exit::Findings,
+        Some(Severity::Warning) => Exit::WarningsOnly,
         _ => Exit::Ok,
     })
 }

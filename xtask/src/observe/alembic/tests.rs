@@ -226,6 +226,20 @@ fn a_configuration_that_alembic_cannot_use_is_told_in_its_words() {
 }
 
 #[test]
+fn a_line_of_the_configuration_is_never_quoted() {
+    for (line, wanted) in [
+        ("PASSWORD hunter2", "alembic.ini:3: this line is no `key = value`"),
+        (
+            "version_locations = hunter2 %(nothing)s",
+            "alembic.ini:0: `version_locations` has a reference that cannot be filled in",
+        ),
+    ] {
+        let text = format!("[alembic]\nscript_location = %(here)s/alembic\n{line}\n");
+        assert_eq!(faults(&said(&[("alembic.ini", &text)])), [wanted]);
+    }
+}
+
+#[test]
 fn the_version_table_is_that_of_env_py_where_it_can_be_read() {
     let table = |name: &str, schema: Option<&str>| {
         Some(VersionTable {
