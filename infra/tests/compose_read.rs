@@ -189,10 +189,23 @@ fn a_rejection_quotes_no_value_whatever_its_key_is_called() {
 }
 
 #[test]
-fn a_section_that_no_compose_knows_is_a_fault() {
-    let text = "version: '3.8'\nservice:\n  a: {image: x}\nservices:\n  b: {image: x}\n";
-    for (program, refused, _) in refusals(&[("docker-compose.yml", text)]) {
-        assert!(refused.fault, "{program:?}: {refused}");
+fn a_section_that_no_compose_knows_is_a_fault_and_one_that_only_1_29_does_not_know_is_none() {
+    let services = "services:\n  b: {image: x}\n";
+    for known in ["", "include: [more.yml]\n"] {
+        let text = format!("{known}service:\n  a: {{image: x}}\n{services}");
+        let files = [("docker-compose.yml", text.as_str()), ("more.yml", services)];
+        for (program, refused, _) in refusals(&files) {
+            assert!(refused.fault, "{program:?}: {refused}");
+        }
+    }
+    let text = format!("include: [more.yml]\n{services}");
+    let more = services.replace("b:", "c:");
+    let folder = folder(&[("docker-compose.yml", &text), ("more.yml", &more)]);
+    for (program, answer, _) in read(folder.path()) {
+        assert!(answer.is_ok_and(|config| config.services.len() == 2) || program == Program::Standalone);
+    }
+    for (program, answer, _) in read(folder.path()) {
+        assert!(answer.err().is_none_or(|refused| !refused.fault), "{program:?}");
     }
 }
 

@@ -101,17 +101,12 @@ impl Project {
 
     /// Whether docker-compose 1.29 refuses nothing but sections that Compose learned since.
     fn is_too_new(&self, why: &str) -> bool {
-        let named = why
-            .split_once("Additional properties are not allowed (")
-            .and_then(|(_, rest)| rest.split_once(" unexpected)"));
+        let unknown = why
+            .lines()
+            .find(|line| line.contains(" match any of the regexes: '^x-'"));
+        let names = unknown.and_then(|line| line.split(" do").next());
         self.program == Program::Standalone
-            && named.is_some_and(|(names, _)| {
-                names
-                    .split('\'')
-                    .skip(1)
-                    .step_by(2)
-                    .all(|name| SINCE_1_29.contains(&name))
-            })
+            && names.is_some_and(|names| names.split(", ").all(|name| SINCE_1_29.contains(&name)))
     }
 
     /// The files that exist, with their texts, and `.env` beside them.
@@ -133,7 +128,7 @@ impl Project {
 }
 
 /// Sections of a file that Compose learned after docker-compose 1.29.
-const SINCE_1_29: [&str; 3] = ["include", "models", "name"];
+const SINCE_1_29: [&str; 3] = ["'include'", "'models'", "'name'"];
 
 /// What a program says without the parts of a file that it quotes whole, `{...}` and `[...]`: they hold values of any key. The names of
 /// the variables that such a part asks for are kept.

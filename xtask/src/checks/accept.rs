@@ -1,4 +1,4 @@
-//! Findings that the team accepts in `[verify] accept`: they stay in sight as notes, and an acceptance that matches nothing is told.
+//! Findings that the team accepts in `[verify] accept`: each stays as a note. An acceptance that matches nothing is reported.
 
 use super::{CHECKS, Case, Check, Group, Looked, Outcome, Verdicts, error, nearest, settings, warning};
 use crate::config::Accepted;

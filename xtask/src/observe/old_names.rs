@@ -36,7 +36,7 @@ struct OldPlace {
     /// What the application may call the host.
     hosts: Vec<String>,
     port: String,
-    /// Whether the port alone is another than the target's.
+    /// Whether the port differs from the target's.
     port_tells: bool,
     /// Names of hosts that stand for nothing else: those of containers, and another machine's.
     names: Vec<String>,

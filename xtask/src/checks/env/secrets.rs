@@ -28,7 +28,7 @@ pub fn placeholders(case: &Case<'_>) -> Looked {
                 keys.push(key);
             }
         }
-        // Of a file that was only copied from its template, every key is told at once.
+        // A file that was only copied from its template gets one finding for all its keys.
         if let Some(first) = keys.first() {
             let still = if keys.len() == 1 {
                 "still has"

@@ -23,10 +23,10 @@ pub(in crate::doctor) const VERSION_MISSING: Problem = Problem {
              from the first revision and fails on a table that exists already. Stamping it with head, as people do, claims a schema that may not \
              be there: the missing columns come out later, in production. A revision that the checkout does not have was made by a newer one, or \
              by a branch: the checkout is older than the data.",
-    repair: "None of its own: running a revision or `env.py` runs the application's settings, and what these connect to nobody can promise \
-             (`load_dotenv(override=True)` lets `.env` win over everything that the doctor would set). The doctor reads the version table, runs \
-             nothing of Alembic's, and prints what to type. A revision that the checkout does not have: pull the checkout that has it; only \
-             where nobody has it any more, stamp another in its place. Before that look which database `.env` names: Alembic goes there.",
+    repair: "None of its own. A revision or `env.py` runs the application's settings, and these may connect to any server: \
+             `load_dotenv(override=True)` lets `.env` win over what the doctor sets. So the doctor reads the version table, does not run \
+             Alembic, and prints what to type. If the checkout does not have the revision, pull the checkout that has it; stamp another \
+             revision only when no checkout has it. First check which database `.env` names: Alembic connects to that one.",
     proof: &[
         Proof {
             created: "`DROP TABLE alembic_version` in a database at revision d4085f2a7b14",
